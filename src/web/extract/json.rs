@@ -1,0 +1,285 @@
+//! Strict JSON: every wrong key at once, each by its name, and never by its value.
+//!
+//! A body that is as it should be is read in one pass. Only one that is not is read again, key by key, to tell all that is
+//! wrong with it.
+
+use std::borrow::Cow;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_path_to_error::{Path, Segment};
+
+use crate::web::problem::{FieldProblem, Problem, Slug};
+
+/// A body with this many wrong keys is not worth more words.
+const MAX_ERRORS: usize = 20;
+/// The deepest nesting. The types read here need three.
+const MAX_DEPTH: usize = 32;
+
+/// What was read.
+#[derive(Debug)]
+pub enum Reading<T> {
+    /// All of it.
+    Whole(T),
+    /// Some keys are wrong. The rest is there, so that its values can be checked in the same breath.
+    Faulty {
+        /// What is wrong.
+        errors: Vec<FieldProblem>,
+        /// What is left without the wrong keys; `None` if that is nothing sensible.
+        rest: Option<T>,
+    },
+}
+
+/// Reads a body.
+///
+/// # Errors
+/// 400 if it is not JSON, or nested too deeply, or has a key twice.
+pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<Reading<T>, Problem> {
+    // The reader would also take a list of values in the order of the keys.
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        return Err(Problem::new(Slug::Malformed).because("The body is a list, not an object."));
+    }
+    match serde_json::from_slice(bytes) {
+        Ok(value) => Ok(Reading::Whole(value)),
+        Err(error) if error.is_data() => find_faults(bytes),
+        Err(error) => Err(not_json(&error)),
+    }
+}
+
+fn not_json(error: &serde_json::Error) -> Problem {
+    Problem::new(Slug::Malformed).because(format!(
+        "The body is not JSON: something is wrong at line {}, column {}.",
+        error.line(),
+        error.column()
+    ))
+}
+
+fn find_faults<T: DeserializeOwned>(bytes: &[u8]) -> Result<Reading<T>, Problem> {
+    let mut document: Value = serde_json::from_slice(bytes).map_err(|error| not_json(&error))?;
+    if depth(&document) > MAX_DEPTH {
+        return Err(Problem::new(Slug::Malformed).because("The body is nested too deeply."));
+    }
+    let mut stream = serde_json::Deserializer::from_slice(bytes);
+    if let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut stream)
+        && let Some(name) = error.inner().to_string().strip_prefix("duplicate field `")
+    {
+        let name = name.split('`').next().unwrap_or_default();
+        let place = match field_name(error.path()) {
+            place if place.is_empty() => String::new(),
+            place => format!(" in `{place}`"),
+        };
+        let detail = format!("The key `{name}` is there twice{place}.");
+        return Err(Problem::new(Slug::Malformed).because(detail));
+    }
+    let mut errors = Vec::new();
+    while errors.len() < MAX_ERRORS {
+        match serde_path_to_error::deserialize::<_, T>(&document) {
+            Ok(rest) if errors.is_empty() => return Ok(Reading::Whole(rest)),
+            Ok(rest) => {
+                return Ok(Reading::Faulty {
+                    errors,
+                    rest: Some(rest),
+                });
+            }
+            Err(error) => {
+                errors.push(explain(error.path(), &error.inner().to_string()));
+                if !remove(&mut document, error.path()) {
+                    break;
+                }
+            }
+        }
+    }
+    Ok(Reading::Faulty { errors, rest: None })
+}
+
+/// Says what is wrong at `path`. The driver's own message may quote the value, so only its ends are used.
+fn explain(path: &Path, message: &str) -> FieldProblem {
+    let field = field_name(path);
+    let (code, detail): (_, Cow<'static, str>) = if message.starts_with("unknown field") {
+        let known = message
+            .rsplit_once(", expected")
+            .map_or("", |(_, known)| known);
+        let name = field.rsplit('.').next().unwrap_or_default();
+        let near =
+            known.split('`').skip(1).step_by(2).max_by(|a, b| {
+                strsim::jaro_winkler(name, a).total_cmp(&strsim::jaro_winkler(name, b))
+            });
+        let detail = match near {
+            Some(near) => format!("this key is not known; did you mean `{near}`?"),
+            None => "this key is not known".to_owned(),
+        };
+        ("unknown_key", detail.into())
+    } else if let Some(name) = message.strip_prefix("missing field `") {
+        let name = name.trim_end_matches('`');
+        let whole = if field.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{field}.{name}")
+        };
+        return FieldProblem {
+            field: whole.into(),
+            code: "required".into(),
+            detail: "this field is required".into(),
+        };
+    } else {
+        match message.rsplit_once(", expected ") {
+            Some((_, expected)) => ("invalid_type", format!("expected {expected}").into()),
+            None => ("invalid", "this value cannot be read".into()),
+        }
+    };
+    FieldProblem {
+        field: field.into(),
+        code: code.into(),
+        detail,
+    }
+}
+
+fn field_name(path: &Path) -> String {
+    let mut name = String::new();
+    for segment in path {
+        let part = match segment {
+            Segment::Map { key } => Cow::Borrowed(key.as_str()),
+            Segment::Seq { index } => Cow::Owned(index.to_string()),
+            Segment::Enum { .. } | Segment::Unknown => continue,
+        };
+        if !name.is_empty() {
+            name.push('.');
+        }
+        // A key is the caller's own word; it is told back only as far as a name goes.
+        name.extend(part.chars().filter(|c| !c.is_control()).take(64));
+    }
+    name
+}
+
+/// Removes what `path` names; `false` if there is nothing to remove.
+fn remove(document: &mut Value, path: &Path) -> bool {
+    let steps: Vec<&Segment> = path
+        .iter()
+        .filter(|segment| matches!(segment, Segment::Map { .. } | Segment::Seq { .. }))
+        .collect();
+    let Some((last, steps)) = steps.split_last() else {
+        return false;
+    };
+    let mut place = document;
+    for step in steps {
+        let next = match step {
+            Segment::Map { key } => place.get_mut(key),
+            Segment::Seq { index } => place.get_mut(index),
+            Segment::Enum { .. } | Segment::Unknown => None,
+        };
+        let Some(next) = next else { return false };
+        place = next;
+    }
+    match (last, place) {
+        (Segment::Map { key }, Value::Object(object)) => object.remove(key).is_some(),
+        (Segment::Seq { index }, Value::Array(array)) if *index < array.len() => {
+            array.remove(*index);
+            true
+        }
+        _ => false,
+    }
+}
+
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    struct Letter {
+        author: Author,
+        body: Option<String>,
+        copies: Option<u8>,
+    }
+
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    struct Author {
+        name: Option<String>,
+        email: Option<String>,
+    }
+
+    fn faults(text: &str) -> (Vec<String>, Option<Letter>) {
+        match read::<Letter>(text.as_bytes()).unwrap() {
+            Reading::Whole(letter) => (Vec::new(), Some(letter)),
+            Reading::Faulty { errors, rest } => {
+                let line = |e: &FieldProblem| format!("{} {}: {}", e.field, e.code, e.detail);
+                (errors.iter().map(line).collect(), rest)
+            }
+        }
+    }
+
+    #[test]
+    fn every_wrong_key_is_told_at_once_and_the_rest_is_kept() {
+        let (errors, rest) = faults(
+            r#"{"author": {"nmae": "hunter2", "email": 17}, "body": "x", "copies": "hunter2, expected y"}"#,
+        );
+
+        assert_eq!(
+            errors,
+            [
+                "author.email invalid_type: expected a string",
+                "author.nmae unknown_key: this key is not known; did you mean `name`?",
+                "copies invalid_type: expected u8",
+            ]
+        );
+        assert_eq!(rest.unwrap().body.as_deref(), Some("x"));
+    }
+
+    #[test]
+    fn a_key_that_is_there_twice_is_refused() {
+        let problem = read::<Letter>(br#"{"author": {"name": "a", "name": "b"}}"#).unwrap_err();
+
+        assert_eq!(problem.slug, Slug::Malformed);
+        assert!(
+            problem
+                .detail
+                .unwrap()
+                .contains("The key `name` is there twice")
+        );
+    }
+
+    #[test]
+    fn what_is_not_json_is_refused_with_its_place() {
+        for text in [
+            "",
+            "{",
+            "{\"body\": \"\\ud800\"}",
+            "[1,",
+            "\u{feff}{}",
+            "{} {}",
+        ] {
+            let problem = read::<Letter>(text.as_bytes()).unwrap_err();
+
+            assert_eq!(problem.slug, Slug::Malformed, "{text}");
+        }
+        assert!(read::<Letter>(b"{\"body\": \"\xff\"}").is_err());
+    }
+
+    #[test]
+    fn nothing_but_an_object_is_an_object() {
+        assert!(read::<Letter>(b" []").is_err());
+        let (errors, _) = faults("7");
+        assert_eq!(errors.len(), 1);
+    }
+
+    #[test]
+    fn depth_is_refused_without_being_followed() {
+        let deep = format!(
+            "{{\"body\": {}1{}}}",
+            "[".repeat(10_000),
+            "]".repeat(10_000)
+        );
+
+        assert!(read::<Letter>(deep.as_bytes()).is_err());
+    }
+}

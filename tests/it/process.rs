@@ -1,0 +1,132 @@
+//! The program as an operator meets it: first start, stop, wrong settings.
+
+use std::time::{Duration, Instant};
+
+use crate::rig::server::{Anteroom, Settings, pause};
+use crate::rig::talk::a_submission;
+use crate::rig::{Backend, both_backends};
+
+both_backends! {
+    an_empty_machine_gets_a_demo_and_a_link_to_set_up,
+    a_stop_loses_nothing_and_ends_well,
+    health_readiness_metrics_and_the_description_are_served,
+    a_site_added_while_the_server_runs_is_served_at_once,
+}
+
+async fn an_empty_machine_gets_a_demo_and_a_link_to_set_up(backend: &Backend) {
+    let mut server = Anteroom::start(backend).await;
+
+    let first = server.log();
+    server.get("/demo").await.expect(200);
+    assert!(server.terminate().await.success());
+    server.restart().await;
+    server.add_user("root", "admin");
+    server.terminate().await;
+    let before = server.log().len();
+    server.restart().await;
+    let last = server.log()[before..].to_owned();
+
+    assert!(
+        first.contains("/demo") && first.contains("setup"),
+        "{first}"
+    );
+    assert!(!last.contains("setup"), "{last}");
+}
+
+async fn a_stop_loses_nothing_and_ends_well(backend: &Backend) {
+    let mut server = Anteroom::judging_by_words(backend).await;
+    let site = server.add_site("garden").await;
+    server
+        .submit(&site.key, &a_submission(1, "Ripe."))
+        .await
+        .expect(201);
+
+    let status = server.terminate().await;
+    server.restart().await;
+
+    assert_eq!(status.code(), Some(0), "{}", server.log());
+    assert_eq!(server.thread(&site.key, "/harbour/").await.json["total"], 1);
+}
+
+async fn health_readiness_metrics_and_the_description_are_served(backend: &Backend) {
+    let server = Anteroom::judging_by_words(backend).await;
+
+    server.get("/healthz").await.expect(200);
+    server.get("/readyz").await.expect(200);
+    server.get("/metrics").await.expect(200);
+    let description = server.get("/openapi.json").await.expect(200);
+
+    assert!(
+        description.json["openapi"]
+            .as_str()
+            .unwrap()
+            .starts_with("3.1")
+    );
+    for path in [
+        "/api/v1/sites/{site}/comments",
+        "/api/v1/queue",
+        "/api/v1/comments/{id}/decision",
+    ] {
+        assert!(description.json["paths"][path].is_object(), "{path}");
+    }
+}
+
+async fn a_site_added_while_the_server_runs_is_served_at_once(backend: &Backend) {
+    let server = Anteroom::judging_by_words(backend).await;
+    server
+        .submit("garden", &a_submission(1, "Ripe."))
+        .await
+        .expect(404);
+
+    let site = server.add_site("garden").await;
+    server
+        .submit(&site.key, &a_submission(1, "Ripe."))
+        .await
+        .expect(201);
+
+    assert!(
+        server
+            .command(&["site", "disable", "garden"])
+            .status
+            .success()
+    );
+    let asked_at = Instant::now();
+    for number in 2.. {
+        let answer = server
+            .submit(&site.key, &a_submission(number, "Riper."))
+            .await;
+        if answer.status.is_client_error() {
+            break;
+        }
+        assert!(
+            asked_at.elapsed() < Duration::from_mins(1),
+            "the site is still served"
+        );
+        pause(asked_at).await;
+    }
+}
+
+#[test]
+fn an_unknown_setting_names_the_nearest_known_one() {
+    let settings = Settings::new(&Backend::Sqlite).with("ANTEROOM_SERVER__LISTN", "x");
+
+    let output = settings.command(&["serve"], "");
+
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("server.listen"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_key_ring_is_refused() {
+    let mut server = Anteroom::start(&Backend::Sqlite).await;
+    server.terminate().await;
+    let ring = server.data_dir().join("keyring.toml");
+    std::fs::remove_file(ring).unwrap();
+
+    let output = server.command(&["serve"]);
+
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("keys.file"), "{said}");
+}

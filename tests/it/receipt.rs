@@ -1,0 +1,215 @@
+//! What an author can do afterwards, with the receipt and nothing else.
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::rig::server::{Anteroom, Settings};
+use crate::rig::talk::{Answer, a_submission, ask};
+use crate::rig::{Backend, both_backends};
+
+both_backends! {
+    an_author_sees_where_the_comment_stands_until_it_is_decided,
+    a_receipt_opens_its_own_comment_and_no_other,
+    an_edit_goes_through_the_filters_and_a_held_one_leaves_the_public_text,
+    an_edit_comes_too_late_after_its_window,
+    a_withdrawn_comment_leaves_thread_and_queue,
+    an_earlier_receipt_proves_the_author,
+}
+
+async fn an_author_sees_where_the_comment_stands_until_it_is_decided(backend: &Backend) {
+    let server = Anteroom::judging_by_words(backend).await;
+    let site = server.add_site("garden").await;
+    let token = server.add_moderator("ada");
+    let mine = server
+        .submit(&site.key, &a_submission(1, "Plums, please wait."))
+        .await
+        .expect(202);
+
+    let before = server
+        .receipt_view(&mine.id(), &mine.receipt())
+        .await
+        .expect(200);
+    server
+        .decide(&token, &mine.id(), "approve")
+        .await
+        .expect(200);
+    let after = server
+        .receipt_view(&mine.id(), &mine.receipt())
+        .await
+        .expect(200);
+
+    assert_eq!(before.json["status"], "pending");
+    assert_eq!(after.json["status"], "approved");
+}
+
+async fn a_receipt_opens_its_own_comment_and_no_other(backend: &Backend) {
+    let server = Anteroom::judging_by_words(backend).await;
+    let site = server.add_site("garden").await;
+    let mine = server
+        .submit(&site.key, &a_submission(1, "Mine."))
+        .await
+        .expect(201);
+    let theirs = server
+        .submit(&site.key, &a_submission(2, "Theirs."))
+        .await
+        .expect(201);
+
+    for (id, receipt) in [
+        (theirs.id(), mine.receipt()),
+        (mine.id(), "made-up".to_owned()),
+    ] {
+        let view = server.receipt_view(&id, &receipt).await;
+        let edit = act(&server, Method::PATCH, &id, &receipt, "Hm.").await;
+        let withdrawal = act(&server, Method::DELETE, &id, &receipt, "").await;
+
+        for answer in [view, edit, withdrawal] {
+            assert!(
+                [401, 403, 404].contains(&answer.status.as_u16()),
+                "{answer:?}"
+            );
+        }
+    }
+    assert_eq!(server.thread(&site.key, "/harbour/").await.json["total"], 2);
+}
+
+async fn an_edit_goes_through_the_filters_and_a_held_one_leaves_the_public_text(backend: &Backend) {
+    let server = Anteroom::judging_by_words(backend).await;
+    let site = server.add_site("garden").await;
+    let mine = server
+        .submit(&site.key, &a_submission(1, "Ripe."))
+        .await
+        .expect(201);
+
+    let harmless = act(
+        &server,
+        Method::PATCH,
+        &mine.id(),
+        &mine.receipt(),
+        "Very ripe.",
+    )
+    .await;
+    let after_first = server.thread(&site.key, "/harbour/").await;
+    let doubtful = act(
+        &server,
+        Method::PATCH,
+        &mine.id(),
+        &mine.receipt(),
+        "Now please wait.",
+    )
+    .await;
+    let after_second = server.thread(&site.key, "/harbour/").await;
+
+    assert!(harmless.status.is_success(), "{}", harmless.text);
+    assert_eq!(after_first.json["comments"][0]["body"], "Very ripe.");
+    assert!(!after_first.json["comments"][0]["edited_at"].is_null());
+    assert!(doubtful.status.is_success(), "{}", doubtful.text);
+    assert_eq!(after_second.json["comments"][0]["body"], "Very ripe.");
+    assert_eq!(after_second.json["total"], 1);
+}
+
+async fn an_edit_comes_too_late_after_its_window(backend: &Backend) {
+    let settings = Settings::judging_by_words(backend).with("ANTEROOM_LIMITS__EDIT_WINDOW", "0s");
+    let server = settings.start().await;
+    let site = server.add_site("garden").await;
+    let mine = server
+        .submit(&site.key, &a_submission(1, "Ripe."))
+        .await
+        .expect(201);
+
+    let answer = act(
+        &server,
+        Method::PATCH,
+        &mine.id(),
+        &mine.receipt(),
+        "Unripe.",
+    )
+    .await;
+
+    assert!(answer.status.is_client_error(), "{answer:?}");
+    assert_eq!(
+        server.thread(&site.key, "/harbour/").await.json["comments"][0]["body"],
+        "Ripe."
+    );
+}
+
+async fn a_withdrawn_comment_leaves_thread_and_queue(backend: &Backend) {
+    let server = Anteroom::judging_by_words(backend).await;
+    let site = server.add_site("garden").await;
+    let token = server.add_moderator("ada");
+    let public = server
+        .submit(&site.key, &a_submission(1, "Ripe."))
+        .await
+        .expect(201);
+    let waiting = server
+        .submit(&site.key, &a_submission(2, "please wait"))
+        .await
+        .expect(202);
+
+    for comment in [&public, &waiting] {
+        let answer = act(
+            &server,
+            Method::DELETE,
+            &comment.id(),
+            &comment.receipt(),
+            "",
+        )
+        .await;
+        assert!(answer.status.is_success(), "{}", answer.text);
+    }
+
+    assert_eq!(server.thread(&site.key, "/harbour/").await.json["total"], 0);
+    assert_eq!(server.queue(&token, "garden").await, Vec::<String>::new());
+    let view = server
+        .receipt_view(&public.id(), &public.receipt())
+        .await
+        .expect(200);
+    assert_eq!(view.json["status"], "withdrawn");
+    server
+        .decide(&token, &waiting.id(), "approve")
+        .await
+        .expect(409);
+}
+
+async fn an_earlier_receipt_proves_the_author(backend: &Backend) {
+    let rules = r#"
+        [[rule]]
+        id = "author.newcomer"
+        title = "Nobody has approved this author before"
+        because = "{author.approved} approved comments before"
+        label = "quality"
+        when = "author.approved == 0"
+        points = 5.0
+    "#;
+    let server = Settings::new(backend).with_rules(rules).start().await;
+    let site = server.add_site("garden").await;
+    let token = server.add_moderator("ada");
+    let first = server
+        .submit(&site.key, &a_submission(1, "Ripe."))
+        .await
+        .expect(202);
+    server
+        .decide(&token, &first.id(), "approve")
+        .await
+        .expect(200);
+
+    let unproven = server
+        .submit(&site.key, &a_submission(1, "Still ripe."))
+        .await;
+    let mut proven = a_submission(1, "Riper than ever.");
+    proven["author"]["proof"] = first.receipt().into();
+    let proven = server.submit(&site.key, &proven).await;
+
+    unproven.expect(202);
+    proven.expect(201);
+}
+
+async fn act(server: &Anteroom, method: Method, id: &str, receipt: &str, body: &str) -> Answer {
+    let path = format!("{}/api/v1/comments/{id}", server.url);
+    let mut request = server.http.request(method.clone(), path);
+    if method == Method::PATCH {
+        request = request.json(&json!({"body": body}));
+    }
+    ask(request.header("authorization", format!("Receipt {receipt}")))
+        .await
+        .unwrap()
+}
