@@ -38,6 +38,7 @@ pub(crate) async fn run(
     let measured_to = measured_from + length;
     let clients = (0..n_connections).map(|_| {
         let (next, write) = (Arc::clone(&next), Arc::clone(&write));
+        #[expect(clippy::disallowed_methods, reason = "clients beside each other")]
         tokio::spawn(async move {
             let mut connection = Connection::open(address).await.expect("the server accepts");
             let mut answers = Vec::with_capacity(64 * 1024);

@@ -25,12 +25,11 @@ use journal::{Journal, Look};
 /// If a log was started before.
 pub fn start(log: &Log) -> Result<(), TryInitError> {
     let look = match log.format {
-        Some(LogFormat::Json) => Look::Json,
         Some(LogFormat::Pretty) => Look::Pretty {
             colour: is_terminal(),
         },
         None if is_terminal() => Look::Pretty { colour: true },
-        None => Look::Json,
+        Some(LogFormat::Json) | None => Look::Json,
     };
     let directives = EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| EnvFilter::new(directives(&log.level)));

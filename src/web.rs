@@ -95,16 +95,16 @@ pub fn front(
         .merge(moderate::routes())
         .split_for_parts();
     let description = Description(Arc::new(serde_json::to_value(&description)?));
-    let mut routes: Router<WebState> = routes
+    let mut all: Router<WebState> = routes
         .merge(console::routes())
         .merge(reader::routes())
         .merge(operate::routes());
     if config.server.metrics_listen.is_none() {
-        routes = routes.merge(operate::metrics_route());
+        all = all.merge(operate::metrics_route());
     }
     let app = state.app.clone();
     let limits = Arc::clone(&state.limits);
-    let router = routes
+    let front_routes = all
         .fallback(problem::unknown_route)
         .method_not_allowed_fallback(problem::unknown_method)
         .layer(Extension(description))
@@ -117,7 +117,7 @@ pub fn front(
         origin_may_call: Box::new(move |site, origin| origin_may_call(&app, site, origin)),
         problem_page: Box::new(|problem, _, request_id| reader::problem_page(problem, request_id)),
     };
-    Ok(Front::new(router, settings))
+    Ok(Front::new(front_routes, settings))
 }
 
 /// The numbers alone, for an address of their own.

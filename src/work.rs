@@ -11,26 +11,28 @@ use tokio_util::task::TaskTracker;
 
 use crate::app::{App, retention, rulebook};
 use crate::telemetry::numbers::{TIDY_EVERY, numbers};
-use crate::web::limits::Limits;
 
 /// How often the store is asked whether sites, people or keys have changed.
 const REVISION_EVERY: Duration = Duration::from_millis(100);
 /// How often rows whose time is over are removed.
-const SWEEP_EVERY: Duration = Duration::from_secs(15 * 60);
+const SWEEP_EVERY: Duration = Duration::from_mins(15);
 /// The pause before a task that failed starts again.
 const RESTART_AFTER: Duration = Duration::from_secs(1);
 
-/// Starts every background task; they end when `stop` is cancelled.
-pub fn start(app: &App, limits: &Arc<Limits>, stop: &CancellationToken, tasks: &TaskTracker) {
+/// Makes smaller what a door has counted in memory.
+pub type Tidy = Arc<dyn Fn() + Send + Sync>;
+
+/// Starts every background task; they end when `stop` is cancelled. `tidy_door` is called every [`TIDY_EVERY`].
+pub fn start(app: &App, tidy_door: &Tidy, stop: &CancellationToken, tasks: &TaskTracker) {
     supervise("rules", app, stop, tasks, |app| async move {
-        watch_rules(app).await
+        watch_rules(app).await;
     });
     supervise("settings", app, stop, tasks, |app| async move {
-        watch_settings(app).await
+        watch_settings(app).await;
     });
-    let limits = Arc::clone(limits);
+    let tidy_door = Arc::clone(tidy_door);
     supervise("tidy", app, stop, tasks, move |app| {
-        tidy(app, Arc::clone(&limits))
+        tidy(app, Arc::clone(&tidy_door))
     });
     supervise(
         "sweep",
@@ -115,7 +117,7 @@ async fn sweep(app: App) {
         ticks.tick().await;
         match retention::sweep(&app).await {
             Ok(removed) => {
-                tracing::debug!(count = removed, "rows whose time was over were removed")
+                tracing::debug!(count = removed, "rows whose time was over were removed");
             }
             Err(fault) => tracing::warn!(
                 code = fault.code(),
@@ -126,11 +128,11 @@ async fn sweep(app: App) {
 }
 
 /// Keeps what is counted in memory small, and says whether the rules are whole.
-async fn tidy(app: App, limits: Arc<Limits>) {
+async fn tidy(app: App, tidy_door: Tidy) {
     let mut ticks = tokio::time::interval(TIDY_EVERY);
     loop {
         ticks.tick().await;
-        limits.tidy();
+        tidy_door();
         numbers().tidy();
         let broken = !app.rulebook.state().errors.is_empty();
         numbers().rules_broken.set(if broken { 1.0 } else { 0.0 });

@@ -10,7 +10,7 @@ use super::{App, Fault, complete, gather, new_id};
 use crate::domain::author::Wrong;
 use crate::domain::submission::parse_body;
 use crate::domain::{AuthorId, CommentId, FieldError, Label, Outcome, Site, Status, Timestamp};
-use crate::rules::{FactId, Facts, Value};
+use crate::rules::{FactId, Value};
 use crate::seal::Place;
 use crate::store::StoreError;
 use crate::store::comments::{Change, CommentFace, Happened, JudgedVersion, Standing};
@@ -214,11 +214,8 @@ pub async fn edit(
         .into_iter()
         .next_back();
     let old_body = before.map_or_else(String::new, |version| version.body);
-    let judged = judge(
-        app,
-        edit_case(app, &site, &face, &old_body, body.clone(), now),
-    )
-    .await;
+    let case = edit_case(app, &site, (&standing, &face), &old_body, body.clone(), now).await;
+    let judged = judge(app, case).await;
     let answer = match app.settings.answer_to(&judged) {
         Status::Approved if standing_after(&standing, &judged).0 == Status::Approved => {
             Answer::Published
@@ -299,31 +296,28 @@ fn standing_after(
     }
 }
 
-fn edit_case(
+async fn edit_case(
     app: &App,
     site: &Site,
-    face: &CommentFace,
+    (standing, face): (&Standing, &CommentFace),
     old_body: &str,
     body: String,
     now: Timestamp,
 ) -> Case {
-    let rules = app.rulebook.current();
-    let mut facts = Facts::newcomer(rules.counters().iter().map(|counter| &*counter.name));
+    let (mut facts, signals) = gather::edit_facts(app, standing, face, now).await;
     facts.set(FactId::EditIsEdit, Value::Bool(true));
     let n_links = |text: &str| links::find(text).len();
     facts.set(
         FactId::EditAddsLink,
         Value::Bool(n_links(&body) > n_links(old_body)),
     );
-    facts.set(FactId::ParentExists, Value::Bool(face.parent_id.is_some()));
-    gather::set_time(&mut facts, now);
     Case {
         site: site.key.as_str().into(),
         body,
         name: face.author_name.clone().unwrap_or_default(),
         url: face.author_url.clone().unwrap_or_default(),
         facts,
-        facts_missing: false,
+        facts_missing: signals.is_none(),
     }
 }
 

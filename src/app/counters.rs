@@ -121,7 +121,7 @@ impl Counters {
 mod tests {
     use super::*;
 
-    const MINUTE: Duration = Duration::from_secs(60);
+    const MINUTE: Duration = Duration::from_mins(1);
 
     #[test]
     fn a_window_counts_what_came_before() {

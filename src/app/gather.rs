@@ -7,8 +7,9 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::App;
-use crate::domain::{CommentId, EmailAddress, Site, Submission, Timestamp};
+use crate::domain::{CommentId, EmailAddress, Site, Status, Submission, Timestamp};
 use crate::rules::{CounterKey, FactId, Facts, Value};
+use crate::store::comments::{CommentFace, Standing};
 use crate::store::signals::{Question, Signals};
 use crate::text::{See, View, links};
 
@@ -74,26 +75,18 @@ pub async fn facts(
         account: proof.account,
         typed_mark,
     };
-    let answer = tokio::time::timeout(DEADLINE, app.store.signals(&question)).await;
-    let signals = match answer {
-        Ok(Ok(signals)) => Some(signals),
-        Ok(Err(error)) => {
-            tracing::warn!(
-                code = error.code(),
-                "facts could not be read; the comment goes to a person"
-            );
-            None
-        }
-        Err(_) => {
-            tracing::warn!(
-                code = "deadline",
-                "facts could not be read; the comment goes to a person"
-            );
-            None
-        }
-    };
+    let signals = ask(app, &question).await;
     let mut facts = Facts::new();
-    set_author(&mut facts, submission, signals.as_ref(), proof, now);
+    set_address(&mut facts, &submission.email);
+    facts.set(
+        FactId::ParentExists,
+        Value::Bool(submission.parent.is_some()),
+    );
+    if let Some(signals) = &signals {
+        let proven = proof.account.or(signals.proven_author_id);
+        facts.set(FactId::AuthorVerified, Value::Bool(proven.is_some()));
+        set_record(&mut facts, signals, proven, None, now);
+    }
     set_client(&mut facts, client, form);
     set_thread(&mut facts, signals.as_ref(), now);
     set_time(&mut facts, now);
@@ -110,26 +103,69 @@ pub async fn facts(
     }
 }
 
-fn set_author(
+/// Gathers what is known about an edit: the author's record before the comment, its place, the time. Address and client
+/// are not asked for again and stay unknown. `None` beside the facts if the store did not answer.
+pub async fn edit_facts(
+    app: &App,
+    standing: &Standing,
+    face: &CommentFace,
+    now: Timestamp,
+) -> (Facts, Option<Signals>) {
+    let question = Question {
+        site: standing.site,
+        thread: &face.thread_key,
+        parent: face.parent_id.map(CommentId),
+        proof: None,
+        account: Some(standing.author),
+        typed_mark: standing.typed_mark.unwrap_or_default(),
+    };
+    let signals = ask(app, &question).await;
+    let mut facts = Facts::new();
+    facts.set(FactId::ParentExists, Value::Bool(face.parent_id.is_some()));
+    facts.set(FactId::AuthorVerified, Value::Bool(face.author_proven));
+    if let Some(signals) = &signals {
+        let author = Some(standing.author);
+        set_record(&mut facts, signals, author, Some(standing.status), now);
+    }
+    set_thread(&mut facts, signals.as_ref(), now);
+    set_time(&mut facts, now);
+    (facts, signals)
+}
+
+/// Asks the store, but not for longer than [`DEADLINE`].
+async fn ask(app: &App, question: &Question<'_>) -> Option<Signals> {
+    let answer = tokio::time::timeout(DEADLINE, app.store.signals(question)).await;
+    let code = match answer {
+        Ok(Ok(signals)) => return Some(signals),
+        Ok(Err(error)) => error.code(),
+        Err(_) => "deadline".to_owned(),
+    };
+    tracing::warn!(
+        code,
+        "facts could not be read; the comment goes to a person"
+    );
+    None
+}
+
+/// Sets how earlier comments of the author fared. `own` is where the judged comment itself stands, if the store counts it
+/// already: what it did is no record.
+fn set_record(
     facts: &mut Facts,
-    submission: &Submission,
-    signals: Option<&Signals>,
-    proof: Proof,
+    signals: &Signals,
+    proven: Option<Uuid>,
+    own: Option<Status>,
     now: Timestamp,
 ) {
-    set_address(facts, &submission.email);
-    facts.set(
-        FactId::ParentExists,
-        Value::Bool(submission.parent.is_some()),
-    );
-    let Some(signals) = signals else { return };
-    let proven = proof.account.or(signals.proven_author_id);
-    let int = |n: Option<i64>| Value::Int(n.unwrap_or(0));
-    facts.set(FactId::AuthorVerified, Value::Bool(proven.is_some()));
-    facts.set(FactId::AuthorApproved, int(signals.approved));
-    facts.set(FactId::AuthorPending, int(signals.pending));
-    facts.set(FactId::AuthorRejected, int(signals.rejected));
-    facts.set(FactId::AuthorTypedApproved, int(signals.typed_approved));
+    let before =
+        |n: Option<i64>, status| Value::Int(n.unwrap_or(0) - i64::from(own == Some(status)));
+    let approved = before(signals.approved, Status::Approved);
+    facts.set(FactId::AuthorApproved, approved);
+    let pending = before(signals.pending, Status::Pending);
+    facts.set(FactId::AuthorPending, pending);
+    let rejected = before(signals.rejected, Status::Rejected);
+    facts.set(FactId::AuthorRejected, rejected);
+    let typed = before(signals.typed_approved, Status::Approved);
+    facts.set(FactId::AuthorTypedApproved, typed);
     facts.set(FactId::AuthorTrusted, Value::Bool(false));
     let days = signals
         .first_seen

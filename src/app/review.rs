@@ -276,21 +276,18 @@ pub async fn release(app: &App, actor: &Actor, ids: &[CommentId]) -> Result<u64,
 pub struct Wish {
     /// What.
     pub decision: Decision,
-    /// Why not; a rejection needs one.
+    /// Why not; a rejection needs one, a hold may have one, an approval makes nothing of it.
     pub label: Option<Label>,
     /// For colleagues.
     pub note: Option<String>,
 }
 
 impl Wish {
-    fn check(&self) -> Result<(), ReviewError> {
+    fn checked(mut self) -> Result<Self, ReviewError> {
         if self.decision == Decision::Reject && self.label.is_none() {
             return Err(ReviewError::Invalid(
                 "a rejection needs a label: spam, abuse, quality or policy",
             ));
-        }
-        if self.decision != Decision::Reject && self.label.is_some() {
-            return Err(ReviewError::Invalid("only a rejection has a label"));
         }
         if self
             .note
@@ -299,7 +296,10 @@ impl Wish {
         {
             return Err(ReviewError::Invalid("a note may have at most 2000 bytes"));
         }
-        Ok(())
+        if self.decision == Decision::Approve {
+            self.label = None;
+        }
+        Ok(self)
     }
 }
 
@@ -328,7 +328,7 @@ pub async fn decide(
     (version, from): (Version, Status),
 ) -> Result<Decided, ReviewError> {
     require(actor, Permission::Moderate)?;
-    wish.check()?;
+    let wish = wish.checked()?;
     let site = site_of(app, actor, id).await?;
     let now = app.clock.now();
     let (own, actor) = (app.clone(), actor.clone());
@@ -401,7 +401,7 @@ pub async fn decide_many(
     wish: Wish,
 ) -> Result<Bulk, ReviewError> {
     require(actor, Permission::Moderate)?;
-    wish.check()?;
+    let wish = wish.checked()?;
     if items.is_empty() || items.len() > MAX_BATCH {
         return Err(ReviewError::Invalid(
             "between 1 and 1000 items can be decided together",

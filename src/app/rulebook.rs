@@ -6,6 +6,7 @@
 //! Invariant: a submission is judged by exactly one set, and no broken file ever replaces a running one.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -347,16 +348,15 @@ pub fn read(directory: &Path) -> io::Result<Vec<SourceFile>> {
 
 fn list(directory: &Path) -> io::Result<Listing> {
     let mut listing = Listing::new();
-    add(&mut listing, directory, "", &|name| name.ends_with(".toml"))?;
-    add(&mut listing, directory, "lists", &|name| {
-        name.ends_with(".txt")
-    })?;
+    let ends_in = |extension: &'static str| {
+        move |name: &str| Path::new(name).extension() == Some(OsStr::new(extension))
+    };
+    add(&mut listing, directory, "", &ends_in("toml"))?;
+    add(&mut listing, directory, "lists", &ends_in("txt"))?;
     add(&mut listing, directory, "models", &|name| {
         !name.starts_with('.')
     })?;
-    add(&mut listing, directory, "sites", &|name| {
-        name.ends_with(".toml")
-    })?;
+    add(&mut listing, directory, "sites", &ends_in("toml"))?;
     Ok(listing)
 }
 

@@ -562,4 +562,4 @@ impl Drop for InFlightGuard {
 }
 
 /// How long an idempotency key is kept. Source: contract, section 3.
-pub const IDEMPOTENCY_KEPT_FOR: Duration = Duration::from_secs(48 * 3600);
+pub const IDEMPOTENCY_KEPT_FOR: Duration = Duration::from_hours(48);

@@ -93,16 +93,15 @@ impl Cache {
     #[must_use]
     pub fn get(&self, site: SiteId, thread: &ThreadKey, page: PageKey) -> Option<Rendered> {
         // The borrowed look-up would need a key type of its own; one small allocation is cheaper to read.
+        let key = (site, thread.as_str().to_owned());
         let threads = self.lock();
-        let entry = threads.get(&(site, thread.as_str().to_owned()))?;
-        if entry.read_at.elapsed() > FRESH_FOR {
-            return None;
-        }
-        entry
-            .pages
-            .iter()
-            .find(|(key, _)| *key == page)
-            .map(|(_, rendered)| rendered.clone())
+        let entry = threads
+            .get(&key)
+            .filter(|entry| entry.read_at.elapsed() <= FRESH_FOR)?;
+        let found = entry.pages.iter().find(|(key, _)| *key == page);
+        let rendered = found.map(|(_, rendered)| rendered.clone());
+        drop(threads);
+        rendered
     }
 
     /// A mark to take before reading the store for [`Cache::put`].
@@ -119,32 +118,30 @@ impl Cache {
         rendered: Rendered,
         (writes, read_at): (u64, Instant),
     ) {
-        let size = rendered.body.len() as u64;
-        let mut threads = self.lock();
+        let n_bytes = rendered.body.len() as u64;
+        let place = (site, thread.as_str().to_owned());
+        let mut kept = self.lock();
         if self.writes.load(Ordering::SeqCst) != writes {
             return;
         }
-        if self.bytes.load(Ordering::Relaxed) + size > MAX_BYTES as u64 {
-            threads.clear();
+        if self.bytes.load(Ordering::Relaxed) + n_bytes > MAX_BYTES as u64 {
+            kept.clear();
             self.bytes.store(0, Ordering::Relaxed);
         }
-        let entry = threads
-            .entry((site, thread.as_str().to_owned()))
-            .or_insert_with(|| Entry {
-                read_at,
-                pages: Vec::new(),
-            });
+        let fresh = || Entry {
+            read_at,
+            pages: Vec::new(),
+        };
+        let entry = kept.entry(place).or_insert_with(fresh);
         if entry.read_at.elapsed() > FRESH_FOR {
             self.subtract(entry);
-            *entry = Entry {
-                read_at,
-                pages: Vec::new(),
-            };
+            *entry = fresh();
         }
         if entry.pages.iter().all(|(key, _)| *key != page) {
-            self.bytes.fetch_add(size, Ordering::Relaxed);
+            self.bytes.fetch_add(n_bytes, Ordering::Relaxed);
             entry.pages.push((page, rendered));
         }
+        drop(kept);
     }
 
     fn subtract(&self, entry: &Entry) {

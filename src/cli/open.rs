@@ -141,8 +141,10 @@ pub(super) async fn ensure_demo(app: &App) -> Result<(), Failure> {
     let own = app.clone();
     complete(async move {
         let mut tx = own.store.begin().await?;
-        tx.add_site(&site, now).await?;
-        tx.set_once(DEMO, "made").await?;
+        // Of several instances that start on one empty database, one makes the site.
+        if tx.set_once(DEMO, "made").await? {
+            tx.add_site(&site, now).await?;
+        }
         tx.commit().await?;
         let revision = own.store.revision().await?;
         own.sites.refresh(&own.store, revision).await?;

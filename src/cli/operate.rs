@@ -23,7 +23,7 @@ use super::Failure;
 pub(super) struct LoadArguments {
     /// A file with one JSON object a line; `text` or `body` is the comment, `author` or `name` its author if it has one
     file: PathBuf,
-    /// The running service; plain http, such as http://127.0.0.1:8080
+    /// The running service; plain http, such as <http://127.0.0.1:8080>
     #[arg(long, default_value = "http://127.0.0.1:8080")]
     url: String,
     /// The site's key

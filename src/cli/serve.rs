@@ -26,7 +26,9 @@ pub(super) async fn run(config: Config) -> Result<(), Failure> {
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     let limits = Arc::new(Limits::new(&config.rates));
     let proxies = Arc::new(Proxies::new(config.server.trusted_proxies.clone()));
-    work::start(&app, &limits, &stop, &tasks);
+    let counted = Arc::clone(&limits);
+    let tidy_door: work::Tidy = Arc::new(move || counted.tidy());
+    work::start(&app, &tidy_door, &stop, &tasks);
     let state = WebState {
         app: app.clone(),
         limits: Arc::clone(&limits),

@@ -223,7 +223,7 @@ fn variable(
         let wanted = format!("{section}.{key}");
         let nearest = nearest(&wanted, all_keys()).map_or_else(String::new, |near| {
             let variable = near.to_ascii_uppercase().replacen('.', "__", 1);
-            format!("; did you mean `{PREFIX}{variable}`?")
+            format!("; did you mean `{PREFIX}{variable}`, which sets `{near}`?")
         });
         return Err(Fault::new(
             place,
@@ -401,7 +401,7 @@ mod tests {
         assert_eq!(config.rates.submit_per_ip_min, 0);
         assert_eq!(config.rates.reads_per_ip_s, 7);
         assert_eq!(config.server.trusted_proxies.len(), 2);
-        assert_eq!(config.limits.edit_window, Duration::from_secs(7200));
+        assert_eq!(config.limits.edit_window, Duration::from_hours(2));
         assert_eq!(config.rules.dir, Path::new("42"));
         assert_eq!(config.replies.spam, super::super::Reply::Explain);
         assert_eq!(config.data.dir, Path::new("data"));
@@ -414,7 +414,7 @@ mod tests {
         assert_eq!(
             wrong,
             "ANTEROOM_SERVER__LISTN: there is no setting `server.listn`; \
-             did you mean `ANTEROOM_SERVER__LISTEN`?"
+             did you mean `ANTEROOM_SERVER__LISTEN`, which sets `server.listen`?"
         );
     }
 

@@ -9,7 +9,7 @@ use super::time::Timestamp;
 use super::verdict::UnknownWord;
 
 /// How long a claim lasts. Source: contract, section 4.
-pub const LEASE: std::time::Duration = std::time::Duration::from_secs(600);
+pub const LEASE: std::time::Duration = std::time::Duration::from_mins(10);
 
 /// What a moderator says of a comment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

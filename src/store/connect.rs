@@ -163,7 +163,7 @@ async fn connect_postgres(url: &str) -> Result<Pools, StoreError> {
         .disable_statement_logging();
     let pool = PgPoolOptions::new()
         .max_connections(POSTGRES_CONNECTIONS)
-        .max_lifetime(Duration::from_secs(15 * 60))
+        .max_lifetime(Duration::from_mins(15))
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .test_before_acquire(false)
         .before_acquire(|connection, _| Box::pin(async move { is_fresh(connection).await }))

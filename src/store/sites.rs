@@ -77,11 +77,11 @@ impl Tx {
     ///
     /// # Errors
     /// What the database said.
-    pub async fn set_once(&mut self, name: &str, value: &str) -> Result<(), StoreError> {
+    pub async fn set_once(&mut self, name: &str, value: &str) -> Result<bool, StoreError> {
         const SQL: &str =
             "insert into setting (name, value) values ($1, $2) on conflict (name) do nothing";
-        on!(self, conn => { sqlx::query(SQL).bind(name).bind(value).execute(conn).await?; });
-        Ok(())
+        let rows = on!(self, conn => sqlx::query(SQL).bind(name).bind(value).execute(conn).await?.rows_affected());
+        Ok(rows == 1)
     }
 
     /// Tells other processes that sites, people or keys have changed.

@@ -301,9 +301,8 @@ async fn write(pools: Pools, batch: Vec<Unit>, lane: OwnedSemaphorePermit) {
             }
         }
         Err(error) if comments.len() == 1 => {
-            for answer in answers {
+            if let Some(answer) = answers.into_iter().next() {
                 let _ = answer.send(Err(error));
-                break;
             }
         }
         Err(error) => {

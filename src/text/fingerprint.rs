@@ -1,13 +1,13 @@
 //! A fingerprint by which near copies of a text are known, and found again without a scan.
 //!
-//! A MinHash by one permutation: every shingle (four letters in a row, disguises undone, digits all alike, nothing but
+//! A `MinHash` by one permutation: every shingle (four letters in a row, disguises undone, digits all alike, nothing but
 //! letters) is hashed once and kept if it is the least of its bin. The share of equal bins estimates how many shingles
 //! two texts have in common. It tells nothing of what a text says, and is no protection of it either.
 //!
 //! **Invariant:** the fingerprint of a text never changes under the same [`FORMAT`]; stored ones are compared with new
 //! ones.
 //!
-//! Source: Broder 1997 (MinHash); Li, Owen, Zhang 2012 (one permutation); Shrivastava 2017 (optimal densification);
+//! Source: Broder 1997 (`MinHash`); Li, Owen, Zhang 2012 (one permutation); Shrivastava 2017 (optimal densification);
 //! Leskovec, Rajaraman, Ullman, Mining of Massive Datasets §3.4 (banding).
 use super::{See, View};
 
@@ -62,6 +62,10 @@ impl Fingerprint {
 
     /// Estimates which share of their shingles two texts have in common, from 0 to 1.
     #[must_use]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "counts up to the number of bins"
+    )]
     pub fn similarity(&self, other: &Self) -> f64 {
         let equal = self.0.iter().zip(&other.0).filter(|(a, b)| a == b).count();
         equal as f64 / BINS as f64

@@ -81,7 +81,17 @@ impl Typed {
     }
 
     fn end(self) -> u32 {
-        self.start + u32::from(self.ch.len_utf8() as u8)
+        self.start + utf8_len(self.ch)
+    }
+}
+
+/// The bytes of a character in UTF-8: 1 to 4.
+fn utf8_len(ch: char) -> u32 {
+    match ch {
+        '\0'..='\u{7f}' => 1,
+        '\u{80}'..='\u{7ff}' => 2,
+        '\u{800}'..='\u{ffff}' => 3,
+        '\u{10000}'.. => 4,
     }
 }
 

@@ -1,4 +1,4 @@
-//! The links of a text, however they are written: bare, Markdown, HTML or BBCode.
+//! The links of a text, however they are written: bare, Markdown, HTML or `BBCode`.
 //!
 //! An e-mail address is no link, nor is a file name or two sentences without a space between. A link written as markup
 //! counts once, with what it shows and where it leads. Nothing is fetched, and no shortener resolved.
@@ -238,15 +238,12 @@ fn unescaped(address: &str) -> Cow<'_, str> {
             .take(10)
             .position(|byte| byte == b';')
             .map(|end| &rest[1..end]);
-        match entity.and_then(|entity| Some((entity, character(entity)?))) {
-            Some((entity, ch)) => {
-                resolved.push(ch);
-                rest = &rest[entity.len() + 2..];
-            }
-            None => {
-                resolved.push('&');
-                rest = &rest[1..];
-            }
+        if let Some((entity, ch)) = entity.and_then(|entity| Some((entity, character(entity)?))) {
+            resolved.push(ch);
+            rest = &rest[entity.len() + 2..];
+        } else {
+            resolved.push('&');
+            rest = &rest[1..];
         }
     }
     resolved.push_str(rest);

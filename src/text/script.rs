@@ -209,6 +209,7 @@ const fn needs_no_joiner(ch: char) -> bool {
 }
 
 /// Returns the entropy of counts that add up to `total`, in bits.
+#[expect(clippy::cast_precision_loss, reason = "no text has 2^52 characters")]
 fn entropy(counts: impl Iterator<Item = u32>, total: usize) -> f64 {
     if total == 0 {
         return 0.0;
@@ -221,6 +222,7 @@ fn entropy(counts: impl Iterator<Item = u32>, total: usize) -> f64 {
 }
 
 /// Returns a share, 0 of nothing.
+#[expect(clippy::cast_precision_loss, reason = "no text has 2^52 characters")]
 fn ratio(part: usize, whole: usize) -> f64 {
     if whole == 0 {
         0.0

@@ -176,7 +176,7 @@ impl Map {
     /// Adds a character of `len` bytes that is shown by `start..end`.
     fn push(&mut self, at: usize, len: usize, start: u32, end: u32) {
         let at = u32::try_from(at).unwrap_or(u32::MAX);
-        let len = u32::from(len as u8);
+        let len = u32::try_from(len).unwrap_or(u32::MAX);
         if let Some(last) = self.pieces.last_mut()
             && last.is_straight()
             && end - start == len

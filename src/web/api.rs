@@ -440,12 +440,14 @@ fn authorise(site: &Site, headers: &HeaderMap) -> Result<bool, Problem> {
         .to_str()
         .is_ok_and(|origin| may_send(site, origin, host));
     if allowed {
-        Ok(false)
-    } else {
-        Err(Problem::new(Slug::OriginNotAllowed).because(
-            "The page's origin is not one of the site's; `anteroom site add --origin` names them.",
-        ))
+        return Ok(false);
     }
+    Err(Problem::new(Slug::OriginNotAllowed).because(if origin == "null" {
+        "The page hides its origin, as with Referrer-Policy: no-referrer; let it send `origin` or \
+         `strict-origin-when-cross-origin`."
+    } else {
+        "The page's origin is not one of the site's; `anteroom site add --origin` names them."
+    }))
 }
 
 /// The client: what the blog says of it, or what we see ourselves.
@@ -731,31 +733,30 @@ async fn feed(
 ) -> Result<Response, Problem> {
     let site = find_site(&app, &site)?;
     let failed = |error: crate::store::StoreError| faulty(&error.into());
-    let entries = match query.get("thread").filter(|thread| !thread.is_empty()) {
-        None => app
-            .store
+    let of_site = query.get("thread").is_none_or(str::is_empty);
+    let entries = if of_site {
+        app.store
             .newest_comments(site.id, FEED_LENGTH)
             .await
-            .map_err(failed)?,
-        Some(_) => {
-            let thread = read_thread(&query)?;
-            match app
-                .store
-                .thread(site.id, thread.as_str())
-                .await
-                .map_err(failed)?
-            {
-                None => Vec::new(),
-                Some(summary) => {
-                    let from = crate::store::comments::PageFrom::Before(Uuid::max());
-                    let rows = app
-                        .store
-                        .public_comments(site.id, summary.id, from, FEED_LENGTH);
-                    let rows = rows.await.map_err(failed)?;
-                    rows.into_iter()
-                        .map(|row| (row, summary.key.clone(), summary.url.clone()))
-                        .collect()
-                }
+            .map_err(failed)?
+    } else {
+        let thread = read_thread(&query)?;
+        match app
+            .store
+            .thread(site.id, thread.as_str())
+            .await
+            .map_err(failed)?
+        {
+            None => Vec::new(),
+            Some(summary) => {
+                let from = crate::store::comments::PageFrom::Before(Uuid::max());
+                let rows = app
+                    .store
+                    .public_comments(site.id, summary.id, from, FEED_LENGTH);
+                let rows = rows.await.map_err(failed)?;
+                rows.into_iter()
+                    .map(|row| (row, summary.key.clone(), summary.url.clone()))
+                    .collect()
             }
         }
     };
@@ -904,7 +905,7 @@ async fn appeal(
     headers: HeaderMap,
     Json(ask): Json<AppealRequest>,
 ) -> Result<Response, Problem> {
-    limits.complaints.take(arrived.net_key())?;
+    limits.complaints.take(&arrived.net_key())?;
     let (id, receipt) = authorised(&id, &headers)?;
     let own = author::appeal(&app, id, &receipt, ask.text)
         .await
@@ -930,7 +931,7 @@ async fn report(
     Path(id): Path<String>,
     Json(ask): Json<ReportRequest>,
 ) -> Result<Response, Problem> {
-    limits.complaints.take(arrived.net_key())?;
+    limits.complaints.take(&arrived.net_key())?;
     let id = comment_id(&id)?;
     author::report(&app, id, ask.reason, Some(arrived.client))
         .await

@@ -2,17 +2,21 @@
 //!
 //! Invariant: a page changes nothing unless it is posted from a page of the same session.
 
-use axum::Router;
+use std::sync::Arc;
+
 use axum::extract::{FromRef, State};
 use axum::http::header::{LOCATION, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use secrecy::SecretString;
 use uuid::Uuid;
 
 use super::avatar;
 use super::extract::{Form, Pairs, Path, Query};
+use super::front::Arrived;
+use super::limits::Limits;
 use super::moderate::{problem, read_cursor, write_cursor};
 use super::pages::card::{Appeal, Author, Claim, Decided, Post, Quoted, Report, Written, decided};
 use super::pages::console::{
@@ -48,6 +52,7 @@ const LINES: u16 = 50;
 pub fn routes<S>() -> Router<S>
 where
     App: FromRef<S>,
+    Arc<Limits>: FromRef<S>,
     S: Clone + Send + Sync + 'static,
 {
     Router::new()
@@ -142,11 +147,20 @@ fn login(name: String, next: String, error: Option<String>, hint: Option<String>
 
 async fn log_in(
     State(app): State<App>,
+    State(limits): State<Arc<Limits>>,
+    Extension(arrived): Extension<Arrived>,
     headers: HeaderMap,
     Form(form): Form,
 ) -> Result<Response, Problem> {
     check_origin(&headers)?;
     let (name, next) = (form.any_of(&["name"]), own_path(&form.any_of(&["next"])));
+    if let Err(too_often) = limits.logins.take(&arrived.net_key()) {
+        let problem = Problem::from(too_often);
+        let told = "That was often. Wait a minute, then try again.".to_owned();
+        let mut response = html(problem.status(), &login(name, next, Some(told), None))?;
+        problem.set_headers(&mut response);
+        return Ok(response);
+    }
     let given = SecretString::from(form.any_of(&["password"]));
     match accounts::log_in(&app, &name, given).await {
         Ok(session) => Ok(entered(&app, &session.token, &next)),
@@ -574,6 +588,7 @@ async fn undo(
 
 async fn reveal(
     State(app): State<App>,
+    State(limits): State<Arc<Limits>>,
     headers: HeaderMap,
     LoggedIn(session): LoggedIn,
     Path(id): Path<String>,
@@ -582,6 +597,9 @@ async fn reveal(
     session.check_csrf(&app, &headers, form.get("csrf").unwrap_or_default())?;
     let id = comment_id(&id)?;
     let reason = form.get("reason").unwrap_or_default();
+    limits
+        .reveals
+        .take(session.actor.moderator.id.0.as_bytes())?;
     let address = match review::reveal(&app, &session.actor, id, reason).await {
         Ok(address) => address,
         Err(ReviewError::Invalid(what)) => {

@@ -72,9 +72,16 @@ impl RequestId {
     }
 
     fn header(self) -> HeaderValue {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut digits = [0; 16];
-        for (place, digit) in digits.iter_mut().enumerate() {
-            *digit = b"0123456789abcdef"[(self.0 >> (60 - 4 * place)) as usize & 15];
+        for (byte, pair) in self
+            .0
+            .to_be_bytes()
+            .into_iter()
+            .zip(digits.chunks_exact_mut(2))
+        {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
         }
         HeaderValue::from_bytes(&digits).unwrap_or(HeaderValue::from_static("0"))
     }
@@ -208,7 +215,7 @@ impl Front {
     ) -> Response {
         let shared = &*self.shared;
         if let Some(problem) = response.extensions_mut().remove::<Problem>() {
-            response = shared.final_form(response, problem, arrived, wants_page);
+            response = shared.final_form(response, &problem, arrived, wants_page);
         }
         let headers = response.headers_mut();
         headers.insert(REQUEST_ID, arrived.id.header());
@@ -251,7 +258,7 @@ impl Shared {
                 .settings
                 .limits
                 .reads
-                .take(arrived.net_key())
+                .take(&arrived.net_key())
                 .err()
                 .map(Problem::from);
         }
@@ -262,7 +269,7 @@ impl Shared {
     fn final_form(
         &self,
         mut made: Response,
-        problem: Problem,
+        problem: &Problem,
         arrived: &Arrived,
         wants_page: bool,
     ) -> Response {
@@ -276,7 +283,7 @@ impl Shared {
                 "a request failed"
             );
         }
-        let page = wants_page.then(|| (self.settings.problem_page)(&problem, arrived.surface, &id));
+        let page = wants_page.then(|| (self.settings.problem_page)(problem, arrived.surface, &id));
         if let Some(mut page) = page.flatten() {
             *page.status_mut() = problem.status();
             problem.set_headers(&mut page);

@@ -71,10 +71,10 @@ impl Limits {
     /// [`TooOften`], and then nothing of it should be done.
     pub fn submission(&self, site: SiteId, client: Option<NetKey>) -> Result<(), TooOften> {
         if let Some(client) = client {
-            self.submit_per_minute.take(client)?;
-            self.submit_per_hour.take(client)?;
+            self.submit_per_minute.take(&client)?;
+            self.submit_per_hour.take(&client)?;
         }
-        self.submit_per_site.take(site)
+        self.submit_per_site.take(&site)
     }
 
     /// True if submissions are counted by author at all.
@@ -88,7 +88,7 @@ impl Limits {
     /// # Errors
     /// [`TooOften`], and then nothing of it should be done.
     pub fn author(&self, mark: [u8; 16]) -> Result<(), TooOften> {
-        self.submit_per_author.take(mark)
+        self.submit_per_author.take(&mark)
     }
 
     /// Forgets the buckets that have filled up again.
@@ -134,11 +134,11 @@ impl<K: Hash + Eq + Clone> Limit<K> {
     ///
     /// # Errors
     /// [`TooOften`] if there is none left.
-    pub fn take(&self, key: K) -> Result<(), TooOften> {
+    pub fn take(&self, key: &K) -> Result<(), TooOften> {
         let Some(buckets) = &self.buckets else {
             return Ok(());
         };
-        buckets.check_key(&key).map_err(|until| {
+        buckets.check_key(key).map_err(|until| {
             self.refused.increment(1);
             TooOften(until.wait_time_from(buckets.clock().now()))
         })
@@ -183,7 +183,7 @@ mod tests {
             .filter(|n| {
                 limits
                     .logins
-                    .take(key(&format!("2001:db8:7:7::{n:x}")))
+                    .take(&key(&format!("2001:db8:7:7::{n:x}")))
                     .is_ok()
             })
             .count();
@@ -199,7 +199,7 @@ mod tests {
         };
         let limits = Limits::new(&rates);
 
-        assert!((0..10_000).all(|_| limits.reads.take(key("192.0.2.1")).is_ok()));
+        assert!((0..10_000).all(|_| limits.reads.take(&key("192.0.2.1")).is_ok()));
         assert!(!limits.reads.is_on());
     }
 }

@@ -13,6 +13,7 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::extract::{Json, Path, Query};
+use super::limits::Limits;
 use super::problem::{Problem, Slug};
 use super::session::{Caller, faulty};
 use crate::app::judge::{Case, judge};
@@ -31,6 +32,7 @@ const DEFAULT_LIMIT: u16 = 20;
 pub fn routes<S>() -> OpenApiRouter<S>
 where
     App: FromRef<S>,
+    Arc<Limits>: FromRef<S>,
     S: Clone + Send + Sync + 'static,
 {
     OpenApiRouter::new()
@@ -505,11 +507,13 @@ struct Reveal {
     responses((status = 200, description = "`email`"), (status = 401), (status = 403), (status = 404), (status = 429)))]
 async fn reveal(
     State(app): State<App>,
+    State(limits): State<Arc<Limits>>,
     Caller(actor): Caller,
     Path(id): Path<String>,
     Json(ask): Json<Reveal>,
 ) -> Result<Response, Problem> {
     let id = comment_id(&id)?;
+    limits.reveals.take(actor.moderator.id.0.as_bytes())?;
     let address = review::reveal(&app, &actor, id, &ask.reason)
         .await
         .map_err(problem)?;

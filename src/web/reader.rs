@@ -158,7 +158,7 @@ pub(super) fn form_outcome(
     });
     let receipt = match outcome {
         Ok(receipt) => receipt,
-        Err(problem) => return form_problem(app, site, form, back, problem),
+        Err(problem) => return form_problem(app, site, form, back, &problem),
     };
     let receipt_href = format!("/c/{}?receipt={}", receipt.id, receipt.token);
     let published = match receipt.answer {
@@ -222,7 +222,7 @@ fn form_problem(
     site: &Site,
     form: &Pairs,
     back: Option<BackTo>,
-    problem: Problem,
+    problem: &Problem,
 ) -> Response {
     let draft = read_form(app, site, form);
     let status = problem.status();
@@ -244,7 +244,7 @@ fn form_problem(
     };
     let notes = problem.errors.iter().map(|error| {
         let field = error.field.strip_prefix("author.").unwrap_or(&error.field);
-        FieldNote::new(field, error.detail.clone().into_owned())
+        FieldNote::new(field, error.detail.clone())
     });
     let again = FormErrorsPage {
         form: ReplyForm {

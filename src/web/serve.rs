@@ -37,6 +37,9 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a client may leave an answer unread.
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long, and how many bytes, a client may go on sending after an answer that did not wait for all of its request.
+const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 1024 * 1024;
 /// How long requests under way may take once the service stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connections at most.

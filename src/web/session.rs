@@ -225,6 +225,7 @@ fn is_https(app: &App) -> bool {
 }
 
 /// What went wrong with an account, as an answer.
+#[must_use]
 pub fn problem(error: AccountError) -> Problem {
     match error {
         AccountError::WrongLogin => Problem::new(Slug::Unauthorized).because(error.to_string()),
@@ -250,6 +251,7 @@ pub fn problem(error: AccountError) -> Problem {
 }
 
 /// What failed inside, as an answer that tells nothing of it.
+#[must_use]
 pub fn faulty(fault: &Fault) -> Problem {
     if fault.is_temporary() {
         Problem::unavailable(fault.code())

@@ -88,14 +88,12 @@ impl Surface {
             let writes = method == Method::POST && !counts;
             return if writes { Self::Submit } else { Self::Read };
         }
-        match rest
-            .strip_prefix("comments/")
-            .and_then(|comment| comment.split_once('/'))
-        {
-            Some((_, "appeal" | "reports")) => Self::Author,
+        let Some(comment) = rest.strip_prefix("comments/") else {
+            return Self::Moderate;
+        };
+        match comment.split_once('/') {
+            None | Some((_, "appeal" | "reports")) => Self::Author,
             Some(_) => Self::Moderate,
-            None if rest.starts_with("comments/") => Self::Author,
-            None => Self::Moderate,
         }
     }
 
@@ -150,7 +148,13 @@ impl Surface {
             set(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }
         if is_page {
-            set(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+            // Elsewhere the address of a page is nobody's business. The readers' pages tell it to this service, or browsers
+            // would hide the origin of their forms too, by which a submission is let in.
+            let referrer = match self {
+                Self::Console => HeaderValue::from_static("no-referrer"),
+                _ => HeaderValue::from_static("same-origin"),
+            };
+            set(REFERRER_POLICY, referrer);
             set(OPENER_POLICY, HeaderValue::from_static("same-origin"));
             set(PERMISSIONS_POLICY, HeaderValue::from_static(NO_PERMISSIONS));
         }

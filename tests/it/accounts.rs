@@ -144,7 +144,9 @@ async fn tries_at_the_same_moment_are_all_counted(backend: &Backend) {
 async fn a_session_ends_when_idle_when_old_and_at_log_out(backend: &Backend) {
     let house = House::new(backend);
     let app = house.instance().await;
-    let almost_idle = accounts::SESSION_IDLE - Duration::from_secs(1);
+    let almost_idle = accounts::SESSION_IDLE
+        .checked_sub(Duration::from_secs(1))
+        .unwrap();
 
     let idle = house.admin(&app).await;
     house.clock.advance(almost_idle);

@@ -257,10 +257,8 @@ fn strip_comments(code: &str) -> String {
 
 /// What stands before the unit tests, which may bring their own tools.
 fn without_tests(code: &str) -> String {
-    code.split("#[cfg(test)]\nmod ")
-        .next()
-        .unwrap_or_default()
-        .to_owned()
+    let start = Regex::new(r"#\[cfg\(test\)\]\n(?:pub\(crate\) )?mod ").unwrap();
+    start.split(code).next().unwrap_or_default().to_owned()
 }
 
 /// The root modules that follow a `crate::`, alone or as a group.

@@ -12,6 +12,7 @@
 mod accounts;
 mod architecture;
 mod browser;
+mod console;
 mod corpus;
 mod faults;
 mod form;

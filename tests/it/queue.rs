@@ -11,6 +11,8 @@ both_backends! {
     a_decision_holds_at_once_and_only_once,
     a_decision_on_a_text_nobody_saw_is_refused,
     a_rejection_needs_a_label,
+    an_approval_makes_nothing_of_a_label,
+    an_address_is_revealed_for_a_reason_and_not_without_end,
     a_decision_can_be_taken_back,
     two_moderators_never_lease_the_same_comment,
     many_are_decided_together_and_taken_back_together,
@@ -108,6 +110,53 @@ async fn a_rejection_needs_a_label(backend: &Backend) {
     assert_eq!(answer.json["status"], "rejected");
 }
 
+async fn an_approval_makes_nothing_of_a_label(backend: &Backend) {
+    let server = Anteroom::judging_by_words(backend).await;
+    let site = server.add_site("garden").await;
+    let ada = server.add_moderator("ada");
+    let held = server
+        .submit(&site.key, &a_submission(1, "please wait"))
+        .await
+        .expect(202);
+
+    let said = json!({"decision": "approve", "label": "spam", "version": 1});
+    let path = format!("/api/v1/comments/{}/decision", held.id());
+    server.post_as(&ada, &path, &said).await.expect(200);
+
+    let detail = format!("/api/v1/comments/{}/detail", held.id());
+    let detail = server.get_as(&ada, &detail).await.expect(200);
+    assert_eq!(detail.json["decisions"][0]["decision"], "approve");
+    assert_eq!(detail.json["decisions"][0]["label"], Value::Null);
+}
+
+async fn an_address_is_revealed_for_a_reason_and_not_without_end(backend: &Backend) {
+    let server = Anteroom::judging_by_words(backend).await;
+    let site = server.add_site("garden").await;
+    let bo = server.add_moderator("bo");
+    server.add_user("root", "admin");
+    let root = server.token_of("root");
+    let content = a_submission(1, "please wait");
+    let held = server.submit(&site.key, &content).await.expect(202);
+    let path = format!("/api/v1/comments/{}/reveal", held.id());
+    let reason = json!({"reason": "the author asked for a copy"});
+
+    server.post_as(&bo, &path, &reason).await.expect(403);
+    let without = json!({"reason": " "});
+    server.post_as(&root, &path, &without).await.expect(422);
+    let seen = server.post_as(&root, &path, &reason).await.expect(200);
+    assert_eq!(seen.json["email"], content["author"]["email"]);
+    let mut n_seen = 1;
+    loop {
+        let answer = server.post_as(&root, &path, &reason).await;
+        if answer.status == 429 {
+            break;
+        }
+        answer.expect(200);
+        n_seen += 1;
+        assert!(n_seen < 100, "nobody needs so many addresses in an hour");
+    }
+}
+
 async fn a_decision_can_be_taken_back(backend: &Backend) {
     let server = Anteroom::judging_by_words(backend).await;
     let site = server.add_site("garden").await;
@@ -129,7 +178,10 @@ async fn a_decision_can_be_taken_back(backend: &Backend) {
 
     assert!(undo.status.is_success(), "{}", undo.text);
     assert_eq!(server.thread(&site.key, "/harbour/").await.json["total"], 0);
-    assert_eq!(server.queue(&token, "garden").await, [id.clone()]);
+    assert_eq!(
+        server.queue(&token, "garden").await,
+        std::slice::from_ref(&id)
+    );
     server.decide(&token, &id, "reject").await.expect(200);
 }
 

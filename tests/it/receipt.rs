@@ -11,6 +11,7 @@ both_backends! {
     an_author_sees_where_the_comment_stands_until_it_is_decided,
     a_receipt_opens_its_own_comment_and_no_other,
     an_edit_goes_through_the_filters_and_a_held_one_leaves_the_public_text,
+    an_edit_is_judged_by_what_its_author_did_before,
     an_edit_comes_too_late_after_its_window,
     a_withdrawn_comment_leaves_thread_and_queue,
     an_earlier_receipt_proves_the_author,
@@ -105,6 +106,50 @@ async fn an_edit_goes_through_the_filters_and_a_held_one_leaves_the_public_text(
     assert!(doubtful.status.is_success(), "{}", doubtful.text);
     assert_eq!(after_second.json["comments"][0]["body"], "Very ripe.");
     assert_eq!(after_second.json["total"], 1);
+}
+
+async fn an_edit_is_judged_by_what_its_author_did_before(backend: &Backend) {
+    const LINKS_OF_STRANGERS: &str = "
+[[rule]]
+id = \"links.stranger\"
+title = \"A link from somebody without a published comment\"
+because = \"{links.count} links\"
+label = \"spam\"
+when = \"links.count > 0 && author.approved == 0\"
+points = 5.0
+";
+    let settings = Settings::new(backend).with_rules(LINKS_OF_STRANGERS);
+    let server = settings.start().await;
+    let site = server.add_site("garden").await;
+    let first = server.submit(&site.key, &a_submission(1, "Ripe.")).await;
+    let first = first.expect(201);
+    let mut content = a_submission(1, "Riper still.");
+    content["author"]["proof"] = first.receipt().into();
+    let second = server.submit(&site.key, &content).await.expect(201);
+    let stranger = server.submit(&site.key, &a_submission(2, "Sour.")).await;
+    let stranger = stranger.expect(201);
+    let with_link = "See https://plums.test/ for more.";
+
+    let known = act(
+        &server,
+        Method::PATCH,
+        &second.id(),
+        &second.receipt(),
+        with_link,
+    )
+    .await;
+    let unknown = act(
+        &server,
+        Method::PATCH,
+        &stranger.id(),
+        &stranger.receipt(),
+        with_link,
+    )
+    .await;
+
+    assert_eq!(known.json["status"], "approved", "{}", known.text);
+    // the comment itself is no record of its author
+    assert_eq!(unknown.json["status"], "pending", "{}", unknown.text);
 }
 
 async fn an_edit_comes_too_late_after_its_window(backend: &Backend) {

@@ -397,13 +397,13 @@ async fn a_receipt_is_proof_and_a_typed_name_is_not(world: World) {
     let typed = world.submit(1, "Yes.").await.unwrap();
     let proven = world
         .submit_as(9, "No.", |arrival| {
-            arrival.draft.proof = first.token.clone()
+            arrival.draft.proof.clone_from(&first.token);
         })
         .await
         .unwrap();
     let forged = world
         .submit_as(8, "Oh.", |arrival| {
-            arrival.draft.proof = format!("{}0", first.token)
+            arrival.draft.proof = format!("{}0", first.token);
         })
         .await
         .unwrap();

@@ -215,9 +215,8 @@ struct Trial<'a> {
 impl Trial<'_> {
     /// Compares one run of a class in the text with one in the entry.
     fn take(&mut self, at: usize, end: usize, run: &[(Gap, char)], is_first: bool) -> bool {
-        let surplus = match (end - at).checked_sub(run.len()) {
-            None => return false,
-            Some(surplus) => surplus,
+        let Some(surplus) = (end - at).checked_sub(run.len()) else {
+            return false;
         };
         if surplus > 0 {
             if !self.see.has(See::REPEAT) || run[0].1.is_numeric() {

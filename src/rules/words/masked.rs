@@ -47,7 +47,8 @@ impl Masked {
             masked.index.push((pack(length, first, last), number));
             masked.most_words = masked.most_words.max(words.min(MOST_WORDS));
             if kind != Match::Word {
-                masked.open_lengths.push(length as u8);
+                let length = u8::try_from(length).expect("`LENGTHS` fit a byte");
+                masked.open_lengths.push(length);
             }
         }
         masked.index.sort_unstable();
@@ -212,7 +213,9 @@ fn pack(length: usize, first: char, last: char) -> u32 {
             (ch as u32 & 0x7f) | 0x80
         }
     };
-    (length as u32) << 16 | byte(first) << 8 | byte(last)
+    // Longer ones than `LENGTHS` are in no index, so nothing is lost when they share a key.
+    let length = u32::from(u8::try_from(length).unwrap_or(u8::MAX));
+    length << 16 | byte(first) << 8 | byte(last)
 }
 
 /// Says whether a glyph stands for a letter of an entry: a letter, or a symbol that hides one.
@@ -223,10 +226,8 @@ fn is_cell(glyph: &Glyph) -> bool {
 /// Says whether a symbol hides a letter wherever it stands between letters.
 fn is_mask(glyph: &Glyph) -> bool {
     match glyph.ch {
-        '*' | '#' | '@' | '$' | '%' | '^' | '~' | '_' | '•' | '×' | '∗' | '⁎' | '✱' => {
-            true
-        }
-        '.' | '-' | '?' | '!' => true,
+        '*' | '#' | '@' | '$' | '%' | '^' | '~' | '_' | '•' | '×' | '∗' | '⁎' | '✱' | '.' | '-'
+        | '?' | '!' => true,
         ch => !ch.is_ascii() && is_pictograph(ch) && !glyph.is_word(),
     }
 }

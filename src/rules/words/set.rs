@@ -46,6 +46,10 @@ const TABLE_BELOW_KEY_BYTES: usize = 24 * 1024;
 
 impl Set {
     /// Builds the set.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "an entry has at most 200 letters, and a rule directory at most 256 MiB"
+    )]
     pub(super) fn new(see: See, entries: Vec<Entry>) -> Result<Self, BuildError> {
         let mut texts = String::new();
         let mut stored = Vec::with_capacity(entries.len());

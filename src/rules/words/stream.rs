@@ -84,6 +84,10 @@ impl Stream {
     }
 
     /// Begins a run with the next unit.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "no text comes near the 4 GiB that a position can name"
+    )]
     fn push_run(&mut self, class: char) {
         let run = self.runs.len() as u32;
         self.runs.push(self.units.len() as u32);
@@ -141,8 +145,7 @@ pub(super) fn class_of_char(ch: char, see: See) -> char {
             } else {
                 None
             } {
-                Some(STROKE) => 'i',
-                Some(b'l') => 'i',
+                Some(STROKE | b'l') => 'i',
                 Some(b'v') if see.has(See::LEET) => 'u',
                 Some(letter) => char::from(letter),
                 None => ch,

@@ -55,7 +55,7 @@ fn markdown(text: &str, start: usize, close: usize) -> Option<Marked> {
     let end = first + window(&text[first..], LONGEST_TAG).find(')')?;
     let inside = &text[first..end];
     let lead = inside.len() - inside.trim_start().len();
-    let address = inside.trim_start().split_whitespace().next()?;
+    let address = inside.split_whitespace().next()?;
     let from = first + lead;
     Some(Marked {
         span: start..end + 1,

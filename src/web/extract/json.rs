@@ -100,10 +100,13 @@ fn explain(path: &Path, message: &str) -> FieldProblem {
             .rsplit_once(", expected")
             .map_or("", |(_, known)| known);
         let name = field.rsplit('.').next().unwrap_or_default();
-        let near =
-            known.split('`').skip(1).step_by(2).max_by(|a, b| {
-                strsim::jaro_winkler(name, a).total_cmp(&strsim::jaro_winkler(name, b))
-            });
+        let likeness = |known: &&str| strsim::jaro_winkler(name, known);
+        let near = known
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
+            .filter(|_| is_name(name));
         let detail = match near {
             Some(near) => format!("this key is not known; did you mean `{near}`?"),
             None => "this key is not known".to_owned(),
@@ -145,10 +148,19 @@ fn field_name(path: &Path) -> String {
         if !name.is_empty() {
             name.push('.');
         }
-        // A key is the caller's own word; it is told back only as far as a name goes.
-        name.extend(part.chars().filter(|c| !c.is_control()).take(64));
+        name.push_str(if is_name(&part) {
+            &part
+        } else {
+            "(not a name)"
+        });
     }
     name
+}
+
+/// A key is the caller's own word and may be anything, an address too: only what looks like a name is told back.
+fn is_name(key: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    (1..=64).contains(&key.len()) && key.chars().all(is_part)
 }
 
 /// Removes what `path` names; `false` if there is nothing to remove.
@@ -233,6 +245,17 @@ mod tests {
             ]
         );
         assert_eq!(rest.unwrap().body.as_deref(), Some("x"));
+    }
+
+    #[test]
+    fn a_key_that_is_no_name_is_refused_without_being_told_back() {
+        let (errors, _) = faults(r#"{"ada@example.org": 1}"#);
+
+        assert_eq!(errors.len(), 1);
+        assert!(
+            errors[0].starts_with("(not a name) unknown_key"),
+            "{errors:?}"
+        );
     }
 
     #[test]

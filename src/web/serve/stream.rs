@@ -8,21 +8,23 @@
 //! 30 s                    5 s                     no limit here: handlers and bodies have their own
 //! ```
 
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use axum::body::{Body, Bytes};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
-use super::{HEAD_TIMEOUT, IDLE_TIMEOUT, STALL_TIMEOUT};
+use super::{HEAD_TIMEOUT, IDLE_TIMEOUT, LINGER_BYTES, LINGER_TIMEOUT, STALL_TIMEOUT};
 use crate::domain::time;
 
 /// What a connection is doing.
@@ -72,6 +74,41 @@ pub(super) struct Timed {
     since: Instant,
     stalled_since: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
+    linger: Option<Linger>,
+}
+
+/// What is left of a connection after our last byte: closing it while the client still sends would make the system throw
+/// away the answer that the client has not read yet (a 413, say). Source: RFC 9112, section 9.6.
+struct Linger {
+    bytes_left: usize,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Linger {
+    fn new() -> Self {
+        Self {
+            bytes_left: LINGER_BYTES,
+            timer: Box::pin(tokio::time::sleep(LINGER_TIMEOUT)),
+        }
+    }
+
+    /// Reads and forgets until the client closes its side, or has had its time and its bytes.
+    fn poll(&mut self, stream: &mut TcpStream, context: &mut Context<'_>) -> Poll<()> {
+        let mut room = [0; 4096];
+        loop {
+            let mut buffer = ReadBuf::new(&mut room);
+            match Pin::new(&mut *stream).poll_read(context, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
+                    self.bytes_left = self.bytes_left.saturating_sub(buffer.filled().len());
+                    if self.bytes_left == 0 {
+                        return Poll::Ready(());
+                    }
+                }
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => return self.timer.as_mut().poll(context),
+            }
+        }
+    }
 }
 
 impl Timed {
@@ -83,6 +120,7 @@ impl Timed {
             since: time::monotonic(),
             stalled_since: None,
             timer: None,
+            linger: None,
         }
     }
 
@@ -185,7 +223,12 @@ impl Write for Timed {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+        let this = self.get_mut();
+        if this.linger.is_none() {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(context))?;
+        }
+        let linger = this.linger.get_or_insert_with(Linger::new);
+        linger.poll(this.stream.inner_mut(), context).map(Ok)
     }
 
     fn is_write_vectored(&self) -> bool {

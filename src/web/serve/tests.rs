@@ -32,6 +32,7 @@ impl Running {
             },
         );
         let stop = CancellationToken::new();
+        #[expect(clippy::disallowed_methods, reason = "a server beside its test")]
         let task = tokio::spawn(run(listener, front, proxies, stop.clone()));
         Self {
             address,
@@ -49,6 +50,10 @@ fn hello() -> Router {
     Router::new()
         .route("/", get(|| async { "hello" }))
         .route("/", post(|body: String| async { body }))
+        .route(
+            "/full",
+            post(|| async { axum::http::StatusCode::PAYLOAD_TOO_LARGE }),
+        )
 }
 
 async fn rest(mut stream: TcpStream) -> String {
@@ -104,6 +109,27 @@ async fn a_head_without_end_is_refused() {
     let answer = rest(client).await;
 
     assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+}
+
+#[tokio::test]
+async fn a_client_that_is_still_sending_hears_why_it_was_refused() {
+    let running = Running::start(hello());
+    for _ in 0..20 {
+        let mut client = running.connect().await;
+        client
+            .write_all(b"POST /full HTTP/1.1\r\nhost: a\r\ncontent-length: 600000\r\n\r\n")
+            .await
+            .unwrap();
+
+        // The answer is there long before the body has ended.
+        for _ in 0..60 {
+            client.write_all(&[b'x'; 10_000]).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        let answer = rest(client).await;
+
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    }
 }
 
 #[tokio::test]
@@ -193,6 +219,7 @@ async fn a_client_that_leaves_does_not_cancel_what_it_started() {
             at_end.0.store(true, Ordering::SeqCst);
             at_end.1.notify_one();
         };
+        #[expect(clippy::disallowed_methods, reason = "as `app::complete` does")]
         tokio::spawn(unit).await.unwrap();
         "done"
     };

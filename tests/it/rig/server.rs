@@ -92,7 +92,8 @@ impl Anteroom {
         *self = again;
     }
 
-    /// A second instance on the same database and keys, with a data directory and port of its own.
+    /// A second instance of the same service: one database, key ring and public address, with a data directory and
+    /// port of its own.
     pub(crate) async fn second_instance(&self) -> Self {
         let second = self.settings.home.path().join("second");
         let keys = self.data_dir().join("keyring.toml");
@@ -100,6 +101,7 @@ impl Anteroom {
             .clone()
             .with("ANTEROOM_DATA__DIR", &second.display().to_string())
             .with("ANTEROOM_KEYS__FILE", &keys.display().to_string())
+            .with("ANTEROOM_SERVER__PUBLIC_URL", &self.url)
             .with("ANTEROOM_SERVER__LISTEN", &fresh_address())
             .logging_to("second.log")
             .start()
