@@ -15,6 +15,7 @@ pub mod reviews;
 pub mod seals;
 pub mod signals;
 pub mod sites;
+pub mod tally;
 pub mod writer;
 
 use sqlx::{Postgres, Sqlite, Transaction};

@@ -14,6 +14,7 @@ use crate::rules::{FactId, Value};
 use crate::seal::Place;
 use crate::store::StoreError;
 use crate::store::comments::{Change, CommentFace, Happened, JudgedVersion, Standing};
+use crate::store::tally::Tally;
 use crate::text::links;
 
 /// Networks that must report a published comment before a person looks at it again.
@@ -263,7 +264,9 @@ pub async fn edit(
             at: now,
             event_id: new_id(now)?,
         };
-        tx.change(&standing, &change, &happened).await?;
+        let mut tally = Tally::default();
+        tx.change(&standing, &change, &happened, &mut tally).await?;
+        tx.count(tally).await?;
         tx.add_version(own_site.id, id, change.version, &body, &row, now)
             .await?;
         tx.commit().await?;
@@ -348,7 +351,9 @@ pub async fn withdraw(app: &App, id: CommentId, receipt: &str) -> Result<(), Aut
             at: now,
             event_id: new_id(now)?,
         };
-        tx.change(&standing, &change, &happened).await?;
+        let mut tally = Tally::default();
+        tx.change(&standing, &change, &happened, &mut tally).await?;
+        tx.count(tally).await?;
         tx.release_duplicate_marks(site.id, id).await?;
         tx.commit().await?;
         forget_thread(&app, &site, id).await?;
@@ -398,7 +403,9 @@ pub async fn appeal(
             at: now,
             event_id: new_id(now)?,
         };
-        tx.change(&standing, &change, &happened).await?;
+        let mut tally = Tally::default();
+        tx.change(&standing, &change, &happened, &mut tally).await?;
+        tx.count(tally).await?;
         tx.commit().await?;
         Ok(())
     })
@@ -452,7 +459,9 @@ pub async fn report(
                 at: now,
                 event_id: new_id(now)?,
             };
-            tx.change(&standing, &change, &happened).await?;
+            let mut tally = Tally::default();
+            tx.change(&standing, &change, &happened, &mut tally).await?;
+            tx.count(tally).await?;
         }
         tx.commit().await?;
         Ok(())

@@ -16,6 +16,7 @@ use crate::domain::{
 use crate::store::comments::{Change, CommentFace, Happened, JudgedVersion, Standing};
 use crate::store::journal::{AuditEntry, AuditRow};
 use crate::store::reviews::{self, Before, DecisionRow, NewDecision, Place, QueueFilter, QueueRow};
+use crate::store::tally::Tally;
 use crate::store::{StoreError, Tx};
 
 /// Items a page can hold.
@@ -339,9 +340,11 @@ pub async fn decide(
         let single = Some(DecisionId(batch.0));
         let expected = (version, from);
         let mut tx = app.store.begin().await?;
+        let mut tally = Tally::default();
         let result = decide_in(
             &app,
             &mut tx,
+            &mut tally,
             &site,
             id,
             &wish,
@@ -353,6 +356,7 @@ pub async fn decide(
         let Some(decided) = result else {
             return Ok(None);
         };
+        tx.count(tally).await?;
         let data = serde_json::json!({
             "decision": wish.decision.as_str(),
             "label": wish.label.map(Label::as_str),
@@ -411,21 +415,28 @@ pub async fn decide_many(
     for (id, version) in items {
         sited.push((site_of(app, actor, id).await?, id, version));
     }
+    // Two bulk decisions that share comments take them in one order, and so never wait for each other in a circle.
+    sited.sort_by_key(|(site, id, _)| (site.id, *id));
     let now = app.clock.now();
     let (own, actor) = (app.clone(), actor.clone());
     let (id, decided, lost) = complete(async move {
         let app = own;
         let batch = BatchId(new_id(now)?);
         let mut tx = app.store.begin().await?;
+        let mut tally = Tally::default();
         let (mut decided, mut lost) = (Vec::new(), Vec::new());
         for (site, id, version) in &sited {
             let expected = (*version, Status::Pending);
             let unit = (batch, None, now);
-            match decide_in(&app, &mut tx, site, *id, &wish, expected, &actor, unit).await? {
+            let result = decide_in(
+                &app, &mut tx, &mut tally, site, *id, &wish, expected, &actor, unit,
+            );
+            match result.await? {
                 Some(_) => decided.push((site.id, *id)),
                 None => lost.push(*id),
             }
         }
+        tx.count(tally).await?;
         let data = serde_json::json!({
             "decision": wish.decision.as_str(),
             "label": wish.label.map(Label::as_str),
@@ -469,6 +480,7 @@ pub async fn decide_many(
 async fn decide_in(
     app: &App,
     tx: &mut Tx,
+    tally: &mut Tally,
     site: &Site,
     id: CommentId,
     wish: &Wish,
@@ -510,7 +522,7 @@ async fn decide_in(
         at: now,
         event_id: new_id(now)?,
     };
-    match tx.change(&standing, &change, &happened).await {
+    match tx.change(&standing, &change, &happened, tally).await {
         Ok(()) => {}
         Err(StoreError::Conflict) => return Ok(None),
         Err(error) => return Err(error.into()),
@@ -571,7 +583,9 @@ pub async fn undo(app: &App, actor: &Actor, id: Uuid) -> Result<Undone, ReviewEr
     let (app, actor) = (app.clone(), actor.clone());
     complete(async move {
         let mut tx = app.store.begin().await?;
-        let rows = tx.decisions_to_undo(id).await?;
+        let mut rows = tx.decisions_to_undo(id).await?;
+        rows.sort_by_key(|row| (row.site_id, row.comment_id));
+        let mut tally = Tally::default();
         let all_mine = rows
             .iter()
             .all(|row| actor.moderator.works_at(SiteId(row.site_id)));
@@ -583,7 +597,7 @@ pub async fn undo(app: &App, actor: &Actor, id: Uuid) -> Result<Undone, ReviewEr
             skipped: Vec::new(),
         };
         for row in &rows {
-            if restore(&mut tx, row, &actor, now).await? {
+            if restore(&mut tx, &mut tally, row, &actor, now).await? {
                 undone.restored.push(CommentId(row.comment_id));
             } else {
                 undone.skipped.push(CommentId(row.comment_id));
@@ -592,6 +606,7 @@ pub async fn undo(app: &App, actor: &Actor, id: Uuid) -> Result<Undone, ReviewEr
         if undone.restored.is_empty() {
             return Err(ReviewError::CannotUndo);
         }
+        tx.count(tally).await?;
         let data = serde_json::json!({
             "restored": undone.restored.len(), "skipped": undone.skipped.len(),
         });
@@ -617,6 +632,7 @@ pub async fn undo(app: &App, actor: &Actor, id: Uuid) -> Result<Undone, ReviewEr
 /// Restores what a decision changed; `false` if it was taken back before or something happened since.
 async fn restore(
     tx: &mut Tx,
+    tally: &mut Tally,
     row: &DecisionRow,
     actor: &Actor,
     now: Timestamp,
@@ -657,7 +673,7 @@ async fn restore(
         at: now,
         event_id: new_id(now)?,
     };
-    tx.change(&standing, &change, &happened).await?;
+    tx.change(&standing, &change, &happened, tally).await?;
     tx.mark_undone(row.site_id, row.id, actor.moderator.id, now)
         .await?;
     Ok(true)

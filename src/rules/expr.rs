@@ -180,7 +180,7 @@ mod tests {
     #[case("author.name.contains()", "wrong-call", "author.name.contains()")]
     #[case("author.approved == null", "null", "null")]
     #[case("links.count = 2", "syntax", "=")]
-    #[case("links.count > ", "syntax", " ")]
+    #[case("links.count > ", "syntax", ">")]
     #[case("'open", "syntax", "'open")]
     #[case(r"'\q' == 'q'", "syntax", r"\q")]
     #[case("{'a': 1}", "syntax", "{")]
@@ -216,6 +216,15 @@ mod tests {
         }
         assert_eq!(refused(&"true && ".repeat(400)).0, "too-long");
         assert_eq!(run(&format!("{}true", "true && ".repeat(250))), Some(true));
+    }
+
+    #[test]
+    fn what_is_missing_at_the_end_is_missing_behind_the_last_token() {
+        for text in ["size('a' // \u{bca}", "size('a'  ", "size('a'"] {
+            let error = parse(text).unwrap_err();
+            assert_eq!(error.span, 7..8, "{text}");
+        }
+        assert_eq!(parse("// nothing \u{bca}").unwrap_err().span, 0..0);
     }
 
     proptest! {

@@ -5,6 +5,7 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::dialect::Sql;
+use super::tally::Tally;
 use super::writer::{INSERT_FINDINGS, INSERT_VERDICTS, NewVerdict, VerdictRow, finding_rows};
 use super::{Store, StoreError, Tx, ensure_one_row, on, read};
 use crate::domain::{CommentId, Label, SiteId, Status, ThreadId, Timestamp, Version};
@@ -493,8 +494,8 @@ impl Tx {
         row.map(Standing::try_from).transpose()
     }
 
-    /// Changes a comment's standing: the comment, the counts of its thread, its author and the queue, and an event,
-    /// all or nothing. A lease ends.
+    /// Changes a comment's standing, ends its lease and writes the event. The counts of its thread, its author and the
+    /// queue go into `tally`, for [`Tx::count`].
     ///
     /// # Errors
     /// [`StoreError::Conflict`] if the comment does not stand as `before` says any more.
@@ -503,6 +504,7 @@ impl Tx {
         before: &Standing,
         after: &Change,
         happened: &Happened,
+        tally: &mut Tally,
     ) -> Result<(), StoreError> {
         const COMMENT: &str = "
             update comment set status = $1, version = $2, public_version = $3, label = $4, risk = $5,
@@ -527,7 +529,7 @@ impl Tx {
             .bind(before.version.0)
             .bind(before.events)
             .execute(conn).await?.rows_affected()))?;
-        self.count_change(before, after).await?;
+        tally.note(before, after);
         let data = Json(serde_json::json!({
             "status": after.status.as_str(),
             "from": before.status.as_str(),
@@ -537,53 +539,6 @@ impl Tx {
             .bind(before.site.0).bind(before.id.0).bind(before.events + 1).bind(happened.event_id)
             .bind(happened.kind).bind(&data).bind(happened.at.0)
             .execute(conn).await?; });
-        Ok(())
-    }
-
-    async fn count_change(&mut self, before: &Standing, after: &Change) -> Result<(), StoreError> {
-        const THREAD: &str = "
-            update thread set visible = visible + $1, approved = approved + $2, pending = pending + $3,
-                rejected = rejected + $4, withdrawn = withdrawn + $5, changes = changes + $6
-            where site_id = $7 and id = $8";
-        const AUTHOR: &str = "
-            update author_record set approved = approved + $1, pending = pending + $2, rejected = rejected + $3
-            where site_id = $4 and mark = $5";
-        const QUEUE: &str = "insert into queue_count (site_id, label, n) values ($1, $2, $3)
-                             on conflict (site_id, label) do update set n = queue_count.n + excluded.n";
-        let delta =
-            |status: Status| i64::from(after.status == status) - i64::from(before.status == status);
-        let visible =
-            i64::from(after.public_version.is_some()) - i64::from(before.public_version.is_some());
-        let public_changed = after.public_version != before.public_version;
-        on!(self, conn => { sqlx::query(THREAD)
-            .bind(visible)
-            .bind(delta(Status::Approved))
-            .bind(delta(Status::Pending))
-            .bind(delta(Status::Rejected))
-            .bind(delta(Status::Withdrawn))
-            .bind(i64::from(public_changed))
-            .bind(before.site.0)
-            .bind(before.thread.0)
-            .execute(conn).await?; });
-        for mark in [Some(before.author), before.typed_mark]
-            .into_iter()
-            .flatten()
-        {
-            on!(self, conn => { sqlx::query(AUTHOR)
-                .bind(delta(Status::Approved))
-                .bind(delta(Status::Pending))
-                .bind(delta(Status::Rejected))
-                .bind(before.site.0)
-                .bind(mark)
-                .execute(conn).await?; });
-        }
-        let word = |label: Option<Label>| label.map_or("", Label::as_str);
-        let left = (before.status == Status::Pending).then(|| (word(before.label), -1i64));
-        let entered = (after.status == Status::Pending).then(|| (word(after.label), 1i64));
-        for (label, n) in [left, entered].into_iter().flatten() {
-            on!(self, conn => { sqlx::query(QUEUE)
-                .bind(before.site.0).bind(label).bind(n).execute(conn).await?; });
-        }
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::json;
 use tokio::sync::Notify;
 
-use crate::rig::server::Anteroom;
+use crate::rig::server::{Anteroom, text_of};
 use crate::rig::talk::{Answer, a_submission, ask};
 use crate::rig::{Backend, postgres};
 
@@ -86,6 +86,68 @@ async fn a_contested_decision_has_one_winner() {
         }
     }
     assert_eq!(one.queue(&ada, &site.key).await, Vec::<String>::new());
+}
+
+/// Submissions, bulk decisions and their undoing all move the same counts: whoever took them in an order of their own
+/// would be ended by the database.
+#[tokio::test(flavor = "multi_thread")]
+async fn bulk_decisions_that_cross_each_other_and_new_comments_are_all_answered() {
+    let Some((one, other)) = two_instances().await else {
+        return;
+    };
+    let site = one.add_site("garden").await;
+    other.knows_site("garden").await;
+    let (ada, bo) = (one.add_moderator("ada"), one.add_moderator("bo"));
+    let mut ids = Vec::new();
+    for number in 0..60 {
+        ids.push(
+            one.submit(&site.key, &spread(number))
+                .await
+                .expect(202)
+                .id(),
+        );
+    }
+    let items = |ids: &mut dyn Iterator<Item = &String>| -> Vec<_> {
+        ids.map(|id| json!({"id": id, "version": 1})).collect()
+    };
+    let forwards = json!({"items": items(&mut ids.iter()), "decision": "approve"});
+    let backwards =
+        json!({"items": items(&mut ids.iter().rev()), "decision": "reject", "label": "spam"});
+
+    for round in 0..8 {
+        let submissions = async {
+            for number in 0..12 {
+                let number = 1_000 + 100 * round + number;
+                other.submit(&site.key, &spread(number)).await.expect(202);
+            }
+        };
+        let (hers, his, ()) = tokio::join!(
+            one.post_as(&ada, "/api/v1/decisions", &forwards),
+            other.post_as(&bo, "/api/v1/decisions", &backwards),
+            submissions,
+        );
+
+        let mut n_decided = 0;
+        for (answer, token) in [(hers.expect(200), &ada), (his.expect(200), &bo)] {
+            let decided = answer.json["decided"].as_array().unwrap().len();
+            n_decided += decided;
+            if decided > 0 {
+                let undo = format!("/api/v1/decisions/{}/undo", text_of(&answer.json["id"]));
+                other.post_as(token, &undo, &json!({})).await.expect(200);
+            }
+        }
+        assert_eq!(n_decided, 60, "round {round}");
+    }
+    let page = one.get_as(&ada, "/api/v1/queue?limit=1").await.expect(200);
+    assert_eq!(page.json["total"], 60 + 8 * 12);
+    assert_eq!(one.queue(&ada, &site.key).await.len(), 60 + 8 * 12);
+}
+
+/// A comment that waits, in one of seven threads.
+fn spread(number: usize) -> serde_json::Value {
+    let mut content = a_submission(number, &format!("{number}, please wait"));
+    content["thread"]["key"] = format!("/row/{}", number % 7).into();
+    content
 }
 
 #[tokio::test(flavor = "multi_thread")]

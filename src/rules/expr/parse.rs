@@ -195,9 +195,10 @@ pub fn parse(text: &str) -> Result<Node, ExprError> {
     }
     let tokens = lex(text)?;
     let mut parser = Parser {
+        // Where something is missing at the end, the last token is pointed at, not a comment or blanks behind it.
+        end: tokens.last().map_or(0, |token| token.span.end),
         tokens,
         next: 0,
-        end: text.len(),
         open: 0,
     };
     let node = parser.expression()?;
