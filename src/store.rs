@@ -59,14 +59,20 @@ pub(crate) use {on, read};
 pub struct Store {
     pools: Pools,
     writer: writer::Writer,
+    asker: signals::Asker,
 }
 
 impl Store {
-    /// Opens a store over connected pools and starts its writer, which ends when the last clone is dropped.
+    /// Opens a store over connected pools and starts its tasks, which end when the last clone is dropped.
     #[must_use]
     pub fn new(pools: Pools) -> Self {
         let writer = writer::Writer::start(pools.clone());
-        Self { pools, writer }
+        let asker = signals::Asker::start(pools.clone());
+        Self {
+            pools,
+            writer,
+            asker,
+        }
     }
 
     /// The pools, for reads.
@@ -228,6 +234,14 @@ fn driver_code(error: &sqlx::Error) -> String {
         sqlx::Error::Migrate(_) => "migration".to_owned(),
         _ => "driver".to_owned(),
     }
+}
+
+/// Rows on their way into a batch statement.
+fn to_json<T: serde::Serialize>(rows: &[T]) -> Result<String, StoreError> {
+    serde_json::to_string(rows).map_err(|_| StoreError::Inconsistent {
+        table: "batch",
+        column: "json",
+    })
 }
 
 /// Turns "no row matched" into [`StoreError::Conflict`]: the compare-and-set of every guarded update.

@@ -246,7 +246,7 @@ create table event (
     site_id    uuid not null,
     comment_id uuid not null,
     seq        bigint not null,                    -- 1, 2, 3 … for each comment, without gaps
-    id         uuid not null unique,
+    id         uuid not null,
     kind       text not null,
     data       jsonb not null,                       -- JSON
     created_at bigint not null,

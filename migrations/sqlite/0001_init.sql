@@ -1,5 +1,7 @@
 -- Ids are UUID version 7 in 16 bytes; times are microseconds since 1970; flags are 0 or 1.
 -- Every table that grows begins its primary key with site_id. The PostgreSQL twin has the same tables and columns.
+-- Only tables with short rows are `without rowid`: there SQLite moves what is longer than a quarter of a page to a page
+-- of its own.
 
 create table setting (
     name  text primary key,
@@ -120,7 +122,7 @@ create table comment (
     events         integer not null,                -- the number of the last event
     primary key (site_id, id),
     foreign key (site_id, thread_id) references thread (site_id, id)
-) strict, without rowid;
+) strict;
 create index comment_id on comment (id);               -- which site a comment belongs to
 create index comment_public on comment (site_id, thread_id, id) where public_version is not null;
 create index comment_queue_age on comment (site_id, id) where status = 'pending';
@@ -136,7 +138,7 @@ create table comment_version (
     body       text not null,
     created_at integer not null,
     primary key (site_id, comment_id, version)
-) strict, without rowid;
+) strict;
 
 create table verdict (
     site_id      blob not null,
@@ -154,7 +156,7 @@ create table verdict (
     facts_sealed blob,                              -- facts that come from the address or the network
     judged_at    integer not null,
     primary key (site_id, comment_id, version)
-) strict, without rowid;
+) strict;
 
 create table finding (
     site_id    blob not null,
@@ -182,7 +184,7 @@ create table decision (
     undone_at       integer,
     undone_by       blob,
     primary key (site_id, id)
-) strict, without rowid;
+) strict;
 create index decision_comment on decision (site_id, comment_id, id);
 create index decision_batch on decision (batch_id);
 
@@ -193,7 +195,7 @@ create table report (
     reason       text not null,
     created_at   integer not null,
     primary key (site_id, comment_id, network_mark)
-) strict, without rowid;
+) strict;
 
 create table appeal (
     site_id    blob not null,
@@ -201,7 +203,7 @@ create table appeal (
     text       text not null,
     created_at integer not null,
     primary key (site_id, comment_id)
-) strict, without rowid;
+) strict;
 
 -- How comments of one proven author, or of one typed name with address, have fared. The mark is the author's id or
 -- a keyed hash of what was typed.
@@ -246,7 +248,7 @@ create table event (
     site_id    blob not null,
     comment_id blob not null,
     seq        integer not null,                    -- 1, 2, 3 … for each comment, without gaps
-    id         blob not null unique,
+    id         blob not null,
     kind       text not null,
     data       text not null,                       -- JSON
     created_at integer not null,

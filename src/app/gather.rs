@@ -69,13 +69,13 @@ pub async fn facts(
         .typed_mark(site.id, submission.name.as_str(), &submission.email);
     let question = Question {
         site: site.id,
-        thread: submission.thread.as_str(),
+        thread: submission.thread.as_str().to_owned(),
         parent: submission.parent,
         proof: proof.receipt,
         account: proof.account,
         typed_mark,
     };
-    let signals = ask(app, &question).await;
+    let signals = ask(app, question).await;
     let mut facts = Facts::new();
     set_address(&mut facts, &submission.email);
     facts.set(
@@ -113,13 +113,13 @@ pub async fn edit_facts(
 ) -> (Facts, Option<Signals>) {
     let question = Question {
         site: standing.site,
-        thread: &face.thread_key,
+        thread: face.thread_key.clone(),
         parent: face.parent_id.map(CommentId),
         proof: None,
         account: Some(standing.author),
         typed_mark: standing.typed_mark.unwrap_or_default(),
     };
-    let signals = ask(app, &question).await;
+    let signals = ask(app, question).await;
     let mut facts = Facts::new();
     facts.set(FactId::ParentExists, Value::Bool(face.parent_id.is_some()));
     facts.set(FactId::AuthorVerified, Value::Bool(face.author_proven));
@@ -133,7 +133,7 @@ pub async fn edit_facts(
 }
 
 /// Asks the store, but not for longer than [`DEADLINE`].
-async fn ask(app: &App, question: &Question<'_>) -> Option<Signals> {
+async fn ask(app: &App, question: Question) -> Option<Signals> {
     let answer = tokio::time::timeout(DEADLINE, app.store.signals(question)).await;
     let code = match answer {
         Ok(Ok(signals)) => return Some(signals),

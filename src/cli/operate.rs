@@ -132,6 +132,8 @@ async fn submit_all(
             request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
         }
         let request = request.body(Full::new(Bytes::from(body.to_string())))?;
+        // The connection takes the next request only once it has seen the end of the last answer.
+        sender.ready().await.context("the service hung up")?;
         let answer = sender
             .send_request(request)
             .await

@@ -121,9 +121,13 @@ async fn connect_sqlite(path: &Path) -> Result<Pools, StoreError> {
         .pragma("cell_size_check", "on")
         .pragma("mmap_size", "0")
         .pragma("temp_store", "memory")
-        .pragma("wal_autocheckpoint", "1000")
+        // Sixteen times the default, in pages of 4 KiB: pages that many comments touch go to the file once for all of
+        // them. The log grows to the 64 MiB of its limit, which are read again within a second after a crash.
+        .pragma("wal_autocheckpoint", "16000")
         .pragma("journal_size_limit", "67108864")
         .disable_statement_logging();
+    // Keyed hashes land all over their indexes: pages that do not stay in memory would be read again for every batch.
+    let writing = options.clone().pragma("cache_size", "-8192");
     let writer = SqlitePoolOptions::new()
         .max_connections(1)
         .min_connections(1)
@@ -131,7 +135,7 @@ async fn connect_sqlite(path: &Path) -> Result<Pools, StoreError> {
         .max_lifetime(None)
         .test_before_acquire(false)
         .acquire_timeout(ACQUIRE_TIMEOUT + BUSY_TIMEOUT)
-        .connect_with(options.clone())
+        .connect_with(writing)
         .await?;
     let version: String = sqlx::query_scalar("select sqlite_version()")
         .fetch_one(&writer)

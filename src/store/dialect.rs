@@ -46,6 +46,8 @@ impl Pools {
 
 /// Builds an [`Sql`] that works on a whole batch of rows, handed over as one JSON array of objects (`$1`) and called `b`.
 ///
+/// On SQLite each row stays in its binary form (`jsonb_each`), so that reading a column of it parses nothing.
+///
 /// Column types: `uuid` and `bytes` travel as hex (bytes with a leading `\x`), `int`, `real`, `flag`, `text`, `json` as
 /// themselves.
 ///
@@ -60,7 +62,7 @@ macro_rules! batch {
                 $before, " (select ",
                 $crate::store::dialect::column!(sqlite $first $first_type),
                 $(", ", $crate::store::dialect::column!(sqlite $column $type),)*
-                " from json_each($1)) as b ", $after
+                " from jsonb_each($1)) as b ", $after
             ),
             postgres: concat!(
                 $before, " jsonb_to_recordset($1::jsonb) as b(",

@@ -15,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use uuid::Uuid;
 
 use super::dialect::{Backend, Sql, batch, insert};
-use super::{Pools, StoreError, Tx, on};
+use super::{Pools, StoreError, Tx, on, to_json};
 use crate::domain::{CommentId, Label, SiteId, Status, Timestamp};
 
 /// Units in one transaction, at most.
@@ -875,13 +875,6 @@ fn queue_rows(new: &[&NewComment]) -> Vec<QueueRow> {
             n,
         })
         .collect()
-}
-
-fn to_json<T: Serialize>(rows: &[T]) -> Result<String, StoreError> {
-    serde_json::to_string(rows).map_err(|_| StoreError::Inconsistent {
-        table: "batch",
-        column: "json",
-    })
 }
 
 impl Tx {

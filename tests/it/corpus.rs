@@ -90,6 +90,30 @@ async fn a_corpus_is_loaded_worked_down_and_read_back(backend: &Backend) {
     assert_eq!(counts.json["counts"][THREAD], public.len());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_load_submits_every_line_of_a_file() {
+    let server = Anteroom::judging_by_words(&Backend::Sqlite).await;
+    let site = server.add_site("videos").await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("lines.jsonl");
+    let lines: String = (0..N_COMMENTS)
+        .map(|number| format!("{}\n", json!({"text": line(number)["body"]})))
+        .collect();
+    std::fs::write(&file, lines).unwrap();
+
+    let words = ["load", file.to_str().unwrap(), "--site", &site.key];
+    let output =
+        server.command(&[&words[..], &["--thread", THREAD, "--url", &server.url]].concat());
+
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        said.contains(&format!("{N_COMMENTS}  published (201)")),
+        "{said}"
+    );
+    assert_eq!(thread_of(&server).await.len(), N_COMMENTS);
+}
+
 async fn thread_of(server: &Anteroom) -> BTreeSet<String> {
     let key = percent_encoded(THREAD);
     let ids = server.whole_thread("videos", &key).await;

@@ -47,6 +47,36 @@ async fn a_cancelled_begin_loses_nothing() {
     assert_eq!(kept, 600);
 }
 
+/// The migrations of both databases end in the same tables with the same columns.
+#[tokio::test]
+async fn both_databases_have_the_same_columns() {
+    const SQLITE: &str =
+        "select t.name || '.' || c.name from sqlite_schema t, pragma_table_info(t.name) c
+                          where t.type = 'table' and t.name not like '\\_%' escape '\\'
+                          and t.name not like 'sqlite%' order by 1";
+    const POSTGRES: &str = "select table_name || '.' || column_name from information_schema.columns
+                            where table_schema = 'public' and table_name not like '\\_%' order by 1";
+    let Some(url) = postgres::fresh_database() else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let file = format!("sqlite:{}", folder.path().join("anteroom.db").display());
+    let mut columns = Vec::new();
+    for url in [file, url] {
+        let pools = connect::connect(&url.parse().unwrap()).await.unwrap();
+        let mut names: Vec<String> = match &pools {
+            Pools::Sqlite { readers, .. } => sqlx::query_scalar(SQLITE).fetch_all(readers).await,
+            Pools::Postgres(pool) => sqlx::query_scalar(POSTGRES).fetch_all(pool).await,
+        }
+        .unwrap();
+        names.sort();
+        columns.push(names);
+    }
+
+    assert!(columns[0].len() > 100, "{:?}", columns[0]);
+    assert_eq!(columns[0], columns[1]);
+}
+
 /// Polls a future up to so many times, then drops it where it stands.
 async fn is_cancelled_after(n_polls: i32, future: impl Future) -> bool {
     let mut future = pin!(future);
