@@ -31,6 +31,10 @@ const WAITING: usize = 32;
 pub const MIN_CHARS: usize = 15;
 /// The longest, in characters.
 pub const MAX_CHARS: usize = 128;
+/// So many letters beside what is well known make a password of one's own.
+const REST_CHARS: usize = 6;
+/// Well-known passwords and the words they are made of, one a line, in small letters and digits.
+const COMMON: &str = include_str!("common_passwords.txt");
 
 /// Why a password cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,9 +45,15 @@ pub enum BadPassword {
     /// Too long.
     #[error("a password may have at most 128 characters")]
     TooLong,
-    /// Everybody tries it.
-    #[error("this password is too easy to guess: it repeats itself, counts up, or holds your name")]
+    /// A pattern instead of words.
+    #[error("this password is too easy to guess: it repeats itself or counts up")]
     Guessable,
+    /// Everybody tries it, or it is made of what everybody tries.
+    #[error(
+        "this password is made of what people try first: well-known passwords and words, your name, \
+         `anteroom`, with or without digits; take a few unusual words instead"
+    )]
+    Common,
 }
 
 /// Why hashing or checking did not happen.
@@ -90,27 +100,39 @@ pub fn check(password: &SecretString, name: &str) -> Result<(), BadPassword> {
         (-1..=1).contains(&step)
     });
     let mostly_counts = counts_up.count() * 4 >= length * 3;
-    let name = name.to_lowercase();
-    let without: String = if name.chars().count() >= 3 {
-        folded.replace(&name, "")
-    } else {
-        folded.clone()
-    };
-    let common = [
-        "password",
-        "passwort",
-        "qwertyuiop",
-        "letmein",
-        "anteroom",
-        "1234567890",
-    ];
-    let rest = common
-        .iter()
-        .fold(without, |rest, word| rest.replace(word, ""));
-    if distinct.len() < 5 || mostly_counts || rest.chars().count() < 6 {
+    if distinct.len() < 5 || mostly_counts {
         return Err(BadPassword::Guessable);
     }
+    if is_common(&folded, &name.to_lowercase()) {
+        return Err(BadPassword::Common);
+    }
     Ok(())
+}
+
+/// True if nothing is left of a password but digits and signs when well-known ones, the person's name and the name of this
+/// program are taken out of it.
+fn is_common(folded: &str, name: &str) -> bool {
+    let letters: String = folded.chars().filter(|c| c.is_alphanumeric()).collect();
+    let name: String = name.chars().filter(|c| c.is_alphanumeric()).collect();
+    let own = [name.as_str(), "anteroom"];
+    let own = own.into_iter().filter(|word| word.chars().count() >= 3);
+    // Long ones first, since they may hold short ones.
+    let mut known: Vec<&str> = COMMON
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .collect();
+    known.extend(own);
+    known.retain(|word| !word.is_empty());
+    known.sort_unstable_by_key(|word| std::cmp::Reverse(word.len()));
+    let mut rest = letters;
+    for word in known {
+        if rest.contains(word) {
+            // A mark, so that what stood before and after does not become a word.
+            rest = rest.replace(word, " ");
+        }
+    }
+    let has_known = rest.contains(' ');
+    has_known && rest.chars().filter(|c| c.is_alphabetic()).count() < REST_CHARS
 }
 
 /// Hashes and checks passwords; a cheap clone.
@@ -291,9 +313,18 @@ mod tests {
             ("short", Some(BadPassword::TooShort)),
             ("aaaaaaaaaaaaaaaaaaaa", Some(BadPassword::Guessable)),
             ("abcdefghijklmnopqrst", Some(BadPassword::Guessable)),
-            ("margaretmargaret99", Some(BadPassword::Guessable)),
-            ("passwordpassword1", Some(BadPassword::Guessable)),
+            ("margaretmargaret99", Some(BadPassword::Common)),
+            ("passwordpassword1", Some(BadPassword::Common)),
+            ("Correct Horse Battery Staple", Some(BadPassword::Common)),
+            ("1q2w3e4r5t6y7u8i9o0p", Some(BadPassword::Common)),
+            ("Anteroom-2026-2026!", Some(BadPassword::Common)),
+            ("Margaret.1984.1985", Some(BadPassword::Common)),
+            ("sunshine20262027", Some(BadPassword::Common)),
+            ("anteroom-margaret", Some(BadPassword::Common)),
             ("three calm herons wade", None),
+            ("seven-quiet-barges-moor", None),
+            ("the sunshine of a lighthouse", None),
+            ("48-29104-7560-3829", None),
         ];
         for (text, expected) in cases {
             assert_eq!(check(&text.into(), "margaret").err(), expected, "{text}");
