@@ -42,7 +42,7 @@ const CSP_PAGE: HeaderValue = HeaderValue::from_static(
 const CSP_CONSOLE: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; \
      connect-src 'self'; form-action 'self'; base-uri 'none'; object-src 'none'; \
-     frame-ancestors 'none'",
+     frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types anteroom",
 );
 
 impl Surface {
@@ -156,7 +156,13 @@ impl Surface {
             };
             set(REFERRER_POLICY, referrer);
             set(OPENER_POLICY, HeaderValue::from_static("same-origin"));
-            set(PERMISSIONS_POLICY, HeaderValue::from_static(NO_PERMISSIONS));
+            match self {
+                Self::Console => {
+                    set(EMBEDDER_POLICY, HeaderValue::from_static("require-corp"));
+                    set(PERMISSIONS_POLICY, HeaderValue::from_static(NOTHING_AT_ALL));
+                }
+                _ => set(PERMISSIONS_POLICY, HeaderValue::from_static(NO_PERMISSIONS)),
+            }
         }
         if is_https {
             let two_years = HeaderValue::from_static("max-age=63072000; includeSubDomains");
@@ -167,9 +173,20 @@ impl Surface {
 
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+const EMBEDDER_POLICY: HeaderName = HeaderName::from_static("cross-origin-embedder-policy");
 const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
 const NO_PERMISSIONS: &str =
     "camera=(), geolocation=(), microphone=(), payment=(), usb=(), browsing-topics=()";
+
+/// Every feature that a browser asks people about, or that tells something of them or their machine.
+/// Chromium reports a name that it does not know as an error, so only those are listed that it does know.
+const NOTHING_AT_ALL: &str = "accelerometer=(), autoplay=(), browsing-topics=(), camera=(), \
+     clipboard-read=(), clipboard-write=(), compute-pressure=(), display-capture=(), encrypted-media=(), \
+     fullscreen=(), gamepad=(), geolocation=(), gyroscope=(), hid=(), identity-credentials-get=(), \
+     idle-detection=(), keyboard-map=(), local-fonts=(), magnetometer=(), microphone=(), midi=(), \
+     otp-credentials=(), payment=(), picture-in-picture=(), publickey-credentials-create=(), \
+     publickey-credentials-get=(), screen-wake-lock=(), serial=(), storage-access=(), usb=(), \
+     window-management=(), xr-spatial-tracking=()";
 
 #[cfg(test)]
 mod tests {
