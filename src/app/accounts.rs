@@ -36,7 +36,7 @@ pub enum AccountError {
     #[error("name and password do not fit")]
     WrongLogin,
     /// Too many failures; try again after so long.
-    #[error("too many failed log-ins; try again in {} seconds", .0.as_secs().max(1))]
+    #[error("too many failed log-ins; try again in {}", wait_words(*.0))]
     Wait(std::time::Duration),
     /// The machine hashes as many passwords as it should.
     #[error("too many log-ins at once; try again in a moment")]
@@ -62,6 +62,16 @@ pub enum AccountError {
     /// Not the caller's fault.
     #[error("the account could not be changed")]
     Fault(#[from] Fault),
+}
+
+/// `1 second`, `32 seconds`, `9 minutes`: rounded up, since an earlier try is one in vain.
+fn wait_words(wait: std::time::Duration) -> String {
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    match seconds {
+        0 | 1 => "1 second".to_owned(),
+        2..=119 => format!("{seconds} seconds"),
+        _ => format!("{} minutes", seconds.div_ceil(60)),
+    }
 }
 
 impl From<StoreError> for AccountError {
@@ -300,4 +310,26 @@ async fn audit(
     };
     tx.audit(&entry, &|bytes| app.keyring.audit_mac(bytes))
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_pause_is_said_in_words_and_never_too_short() {
+        for (wait, expected) in [
+            (Duration::ZERO, "1 second"),
+            (Duration::from_secs(1), "1 second"),
+            (Duration::from_millis(1001), "2 seconds"),
+            (Duration::from_secs(119), "119 seconds"),
+            (Duration::from_secs(512), "9 minutes"),
+        ] {
+            let told = AccountError::Wait(wait).to_string();
+            let expected = format!("too many failed log-ins; try again in {expected}");
+            assert_eq!(told, expected);
+        }
+    }
 }
