@@ -115,7 +115,10 @@ pub fn front(
         request_bytes: config.limits.request_bytes,
         is_https: app.settings.public_url.starts_with("https://"),
         origin_may_call: Box::new(move |site, origin| origin_may_call(&app, site, origin)),
-        problem_page: Box::new(|problem, _, request_id| reader::problem_page(problem, request_id)),
+        problem_page: Box::new(|problem, surface, request_id| match surface {
+            surface::Surface::Console => console::problem_page(problem, request_id),
+            _ => reader::problem_page(problem, request_id),
+        }),
     };
     Ok(Front::new(front_routes, settings))
 }

@@ -23,6 +23,7 @@ use super::pages::console::{
     AuditLine, Notice, QueueFilter, QueueRow, RuleLine, RuleProblem, Section, SiteChoice,
     ThresholdLine, read_choice,
 };
+use super::pages::reader::{BackTo, ProblemPage};
 use super::pages::{
     AuditPage, Case, CasePage, FieldNote, LoginPage, QueuePage, RulesPage, SetupPage, Shell,
     Template, VerdictView, When, words,
@@ -226,7 +227,11 @@ async fn queue(
             text: Some(filter.q.clone()).filter(|q| !q.is_empty()),
         },
         limit: ROWS,
-        from: cursor.as_deref().map(read_cursor).transpose()?,
+        from: cursor
+            .as_deref()
+            .map(read_cursor)
+            .transpose()
+            .map_err(|_| no_such_page())?,
     };
     let actor = &session.actor;
     let page = review::queue(&app, actor, &ask).await.map_err(problem)?;
@@ -900,6 +905,38 @@ fn with_parameter(path: &str, name: &str, value: &str) -> String {
     }
     out.append_pair(name, value);
     format!("{path}?{}", out.finish())
+}
+
+fn no_such_page() -> Problem {
+    Problem::field(
+        "cursor",
+        "invalid",
+        "This page of the list cannot be found any more. The queue itself is still there.",
+    )
+}
+
+/// A problem as a page of the console, with the way back to the queue.
+pub(super) fn problem_page(problem: &Problem, request_id: &str) -> Option<Response> {
+    let (_, status, title) = problem.slug.words();
+    let told = match (&problem.slug, &problem.detail, problem.errors.first()) {
+        (Slug::MethodNotAllowed, ..) => {
+            "This address only takes what a form of the console sends. Nothing was changed."
+        }
+        (Slug::Forbidden, None, _) => "Your role does not include this. Nothing was changed.",
+        (_, Some(detail), _) => detail.as_ref(),
+        (_, None, Some(error)) => error.detail.as_ref(),
+        (_, None, None) => "",
+    };
+    let page = ProblemPage {
+        retry_after_s: problem.retry_after.map(|wait| wait.as_secs().max(1)),
+        request_id: Some(request_id.to_owned()),
+        back: Some(BackTo {
+            href: "/console".to_owned(),
+            title: "Back to the queue".to_owned(),
+        }),
+        ..ProblemPage::new(status, title, told)
+    };
+    page.render().ok().map(|text| Html(text).into_response())
 }
 
 fn entered(app: &App, token: &str, next: &str) -> Response {
