@@ -3,14 +3,16 @@
 //! Invariant: a page changes nothing unless it is posted from a page of the same session.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{FromRef, State};
-use axum::http::header::{LOCATION, SET_COOKIE};
+use axum::http::header::{COOKIE, LOCATION, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
-use secrecy::SecretString;
+use cookie::{Cookie, SameSite};
+use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
 use super::avatar;
@@ -18,10 +20,12 @@ use super::extract::{Form, Pairs, Path, Query};
 use super::front::Arrived;
 use super::limits::Limits;
 use super::moderate::{problem, read_cursor, write_cursor};
-use super::pages::card::{Appeal, Author, Claim, Decided, Post, Quoted, Report, Written, decided};
+use super::pages::card::{
+    Appeal, Author, Claim, Decided, Post, Quoted, Report, Written, decided, decided_this,
+};
 use super::pages::console::{
-    AuditLine, Notice, QueueFilter, QueueRow, RuleLine, RuleProblem, Section, SiteChoice,
-    ThresholdLine, read_choice,
+    AuditLine, Last, Left, LeftLine, Notice, QueueFilter, QueueRow, RuleLine, RuleProblem, Section,
+    SiteChoice, ThresholdLine, read_choice,
 };
 use super::pages::reader::{BackTo, ProblemPage};
 use super::pages::{
@@ -36,18 +40,33 @@ use crate::app::accounts::{self, AccountError};
 use crate::app::review::{self, Detail, QueueQuery, ReviewError, Wish};
 use crate::app::{App, rulebook};
 use crate::domain::{
-    AuthorId, CommentId, DecisionId, Label, Permission, Site, Status, Thresholds, Timestamp,
-    Version,
+    AuthorId, CommentId, Decision, DecisionId, Label, Permission, Site, SiteId, Status, Thresholds,
+    Timestamp, Version,
 };
 use crate::rules::{Effect, wire};
-use crate::seal::password;
-use crate::store::comments::JudgedVersion;
+use crate::seal::{Place, password};
+use crate::store::StoreError;
+use crate::store::comments::{JudgedVersion, Standing};
 use crate::store::reviews::{DecisionRow, QueueFilter as StoreFilter, QueueRow as StoredRow};
 
 /// Items on a page of the list.
 const ROWS: u16 = 30;
 /// Lines on a page of the audit log.
 const LINES: u16 = 50;
+/// The longest reason to see an address, in characters; never more than the 2000 bytes that are stored.
+const REASON_CHARS: usize = 500;
+/// Comments that are named when a decision on several leaves some alone: their ids travel in the address.
+const NAMED_AS_LEFT: usize = 20;
+/// How long an address that was revealed may take to its page.
+const REVEAL_TRAVEL: Duration = Duration::from_mins(1);
+/// What a redirect says has just happened.
+const HAPPENINGS: [&str; 6] = ["did", "late", "left", "undone", "stands", "none"];
+/// The name of who was erased.
+const ERASED: &str = "(erased)";
+/// The cookie that names the moderator's last decision.
+const LAST: &str = "anteroom-last";
+/// The cookie that carries a revealed address, sealed, to the one page that shows it.
+const REVEALED: &str = "anteroom-revealed";
 
 /// The console's routes.
 pub fn routes<S>() -> Router<S>
@@ -190,11 +209,13 @@ async fn log_out(
         "clear-site-data",
         HeaderValue::from_static("\"cache\", \"storage\""),
     );
+    set_cookie(&mut response, &console_cookie(&app, LAST, "/console", None));
     Ok(response)
 }
 
 async fn queue(
     State(app): State<App>,
+    headers: HeaderMap,
     LoggedIn(session): LoggedIn,
     Query(query): Query,
 ) -> Result<Response, Problem> {
@@ -235,13 +256,8 @@ async fn queue(
     };
     let actor = &session.actor;
     let page = review::queue(&app, actor, &ask).await.map_err(problem)?;
-    let shell = shell(
-        &app,
-        &session,
-        Section::Queue,
-        notice(&app, &session, &query).await?,
-    )
-    .await?;
+    let notice = notice(&app, &session, &query).await?;
+    let shell = desk(&app, &session, &headers, notice).await?;
     filter.sites = site_choices(&app, &session).await?;
     let wanted: Option<CommentId> = query.get("item").and_then(|id| id.parse().ok());
     let first = page.items.first().map(|(_, row)| CommentId(row.id));
@@ -271,10 +287,7 @@ async fn queue(
 }
 
 fn list_row(app: &App, row: StoredRow, me: &str, now: Timestamp) -> QueueRow {
-    let name = row
-        .author_name
-        .clone()
-        .unwrap_or_else(|| "(erased)".to_owned());
+    let name = row.author_name.clone().unwrap_or_else(|| ERASED.to_owned());
     let why = wire::read_verdict(
         (&row.outcome, row.label.as_deref(), row.degraded.as_deref()),
         row.points.0.get(),
@@ -289,7 +302,7 @@ fn list_row(app: &App, row: StoredRow, me: &str, now: Timestamp) -> QueueRow {
         id: CommentId(row.id),
         version: row.version,
         avatar: avatar::data_uri(&app.avatar_seed(
-            crate::domain::SiteId(row.site_id),
+            SiteId(row.site_id),
             None,
             (&row.thread_key, &name),
         )),
@@ -316,7 +329,7 @@ fn case_of(app: &App, detail: Detail, now: Timestamp) -> Case {
         .face
         .author_name
         .clone()
-        .unwrap_or_else(|| "(erased)".to_owned());
+        .unwrap_or_else(|| ERASED.to_owned());
     let author = detail
         .face
         .author_proven
@@ -366,7 +379,7 @@ fn case_of(app: &App, detail: Detail, now: Timestamp) -> Case {
                 name: face
                     .author_name
                     .clone()
-                    .unwrap_or_else(|| "(erased)".to_owned()),
+                    .unwrap_or_else(|| ERASED.to_owned()),
                 text: text.clone(),
                 at: When::new(Timestamp(id_time(id)), now),
                 status: Status::Approved,
@@ -433,21 +446,34 @@ fn verdict_view(version: &JudgedVersion, thresholds: Option<&Thresholds>) -> Opt
 
 async fn case(
     State(app): State<App>,
+    headers: HeaderMap,
     LoggedIn(session): LoggedIn,
     Path(id): Path<String>,
     Query(query): Query,
 ) -> Result<Response, Problem> {
-    let notice = notice(&app, &session, &query).await?;
-    case_page(&app, &session, comment_id(&id)?, notice, None).await
+    let id = comment_id(&id)?;
+    let mut page = case_page(&app, &session, &headers, id, &query).await?;
+    let sealed = cookie_of(&headers, REVEALED);
+    page.revealed = sealed
+        .as_deref()
+        .and_then(|sealed| open_revealed(&app, &session, id, sealed));
+    let mut response = html(StatusCode::OK, &page)?;
+    if sealed.is_some() {
+        // Shown once: whoever loads the page again has to give a reason again.
+        let none = console_cookie(&app, REVEALED, &case_path(id), None);
+        set_cookie(&mut response, &none);
+    }
+    Ok(response)
 }
 
 async fn case_page(
     app: &App,
     session: &Session,
+    headers: &HeaderMap,
     id: CommentId,
-    notice: Option<Notice>,
-    revealed: Option<String>,
-) -> Result<Response, Problem> {
+    query: &Pairs,
+) -> Result<CasePage, Problem> {
+    let notice = notice(app, session, query).await?;
     let now = app.clock.now();
     let detail = review::detail(app, &session.actor, id)
         .await
@@ -472,11 +498,13 @@ async fn case_page(
         decisions,
         similar: Vec::new(),
         can_reveal: session.actor.moderator.can(Permission::Reveal),
-        revealed,
-        shell: shell(app, session, Section::Queue, notice).await?,
+        revealed: None,
+        reason_note: None,
+        reason_max: REASON_CHARS,
+        shell: desk(app, session, headers, notice).await?,
         case: case_of(app, detail, now),
     };
-    html(StatusCode::OK, &page)
+    Ok(page)
 }
 
 fn decision_line(row: &DecisionRow, standing_at: Option<Timestamp>, now: Timestamp) -> Decided {
@@ -493,11 +521,13 @@ fn decision_line(row: &DecisionRow, standing_at: Option<Timestamp>, now: Timesta
 }
 
 fn decision_words(row: &DecisionRow) -> String {
+    said(row, decided)
+}
+
+fn said(row: &DecisionRow, words: fn(Decision, Option<Label>) -> String) -> String {
     let label = row.label.as_deref().and_then(|label| label.parse().ok());
-    row.decision.parse().map_or_else(
-        |_| row.decision.clone(),
-        |decision| decided(decision, label),
-    )
+    let decision = row.decision.parse();
+    decision.map_or_else(|_| row.decision.clone(), |decision| words(decision, label))
 }
 
 async fn decide(
@@ -514,14 +544,19 @@ async fn decide(
     let from: Status = form.read("from")?.unwrap_or(Status::Pending);
     let next = own_path(form.get("next").unwrap_or_default());
     match review::decide(&app, &session.actor, id, wish, (Version(version), from)).await {
-        Ok(decided) => Ok(redirect(&with_parameter(
-            &next,
-            "did",
-            &decided.id.to_string(),
-        ))),
+        Ok(decided) => {
+            let did = decided.id.to_string();
+            let mut response = redirect(&with_parameters(&next, &[("did", did.clone())]));
+            set_cookie(
+                &mut response,
+                &console_cookie(&app, LAST, "/console", Some(&did)),
+            );
+            Ok(response)
+        }
         // A late decision is not an error page: the queue goes on and says who was faster.
         Err(ReviewError::Conflict(_)) => {
-            Ok(redirect(&with_parameter(&next, "late", &id.to_string())))
+            let late = left_parameters(&[(id, Version(version))]);
+            Ok(redirect(&with_parameters(&next, &late)))
         }
         Err(error) => Err(problem(error)),
     }
@@ -546,27 +581,48 @@ async fn decide_many(
         items.push(read.ok_or_else(|| missing("item"))?);
     }
     if items.is_empty() {
-        return Ok(redirect(&with_parameter(&next, "none", "1")));
-    }
-    let bulk = review::decide_many(&app, &session.actor, items, read_wish(&form)?)
-        .await
-        .map_err(problem)?;
-    if bulk.decided.is_empty() {
-        let late = bulk
-            .conflicts
-            .first()
-            .map(|conflict| conflict.comment.to_string());
-        return Ok(redirect(&with_parameter(
+        return Ok(redirect(&with_parameters(
             &next,
-            "late",
-            &late.unwrap_or_default(),
+            &[("none", "1".to_owned())],
         )));
     }
-    Ok(redirect(&with_parameter(
-        &next,
-        "did",
-        &bulk.id.to_string(),
-    )))
+    let bulk = review::decide_many(&app, &session.actor, items.clone(), read_wish(&form)?)
+        .await
+        .map_err(problem)?;
+    let left: Vec<_> = items
+        .into_iter()
+        .filter(|(id, _)| {
+            bulk.conflicts
+                .iter()
+                .any(|conflict| conflict.comment == *id)
+        })
+        .collect();
+    let mut told = left_parameters(&left);
+    if bulk.decided.is_empty() {
+        return Ok(redirect(&with_parameters(&next, &told)));
+    }
+    let did = bulk.id.to_string();
+    told.push(("did", did.clone()));
+    let mut response = redirect(&with_parameters(&next, &told));
+    set_cookie(
+        &mut response,
+        &console_cookie(&app, LAST, "/console", Some(&did)),
+    );
+    Ok(response)
+}
+
+/// Names what a decision left alone, with the text that was shown, for the page that comes next.
+fn left_parameters(left: &[(CommentId, Version)]) -> Vec<(&'static str, String)> {
+    if left.is_empty() {
+        return Vec::new();
+    }
+    let mut parameters: Vec<_> = left
+        .iter()
+        .take(NAMED_AS_LEFT)
+        .map(|(id, version)| ("late", format!("{id}:{}", version.0)))
+        .collect();
+    parameters.push(("left", left.len().to_string()));
+    parameters
 }
 
 async fn undo(
@@ -581,13 +637,37 @@ async fn undo(
     let id: Uuid = id
         .parse()
         .map_err(|_| Problem::not_found("There is no such decision."))?;
-    match review::undo(&app, &session.actor, id).await {
+    let target = match review::undo(&app, &session.actor, id).await {
         Ok(undone) => {
             let n = undone.restored.len().to_string();
-            Ok(redirect(&with_parameter(&next, "undone", &n)))
+            with_parameters(&showing(&next, &undone.restored), &[("undone", n)])
         }
-        Err(ReviewError::CannotUndo) => Ok(redirect(&with_parameter(&next, "stands", "1"))),
-        Err(error) => Err(problem(error)),
+        Err(ReviewError::CannotUndo) => with_parameters(&next, &[("stands", "1".to_owned())]),
+        Err(error) => return Err(problem(error)),
+    };
+    let mut response = redirect(&target);
+    if cookie_of(&headers, LAST).is_some_and(|last| last == id.to_string()) {
+        set_cookie(&mut response, &console_cookie(&app, LAST, "/console", None));
+    }
+    Ok(response)
+}
+
+/// The address `next`, with the first of the restored comments on the card: what was taken back is what one wants to see.
+fn showing(next: &str, restored: &[CommentId]) -> String {
+    let (path, query) = next.split_once('?').unwrap_or((next, ""));
+    match restored {
+        [first, ..] if path == "/console" => {
+            let mut out = url::form_urlencoded::Serializer::new(String::new());
+            for (known, text) in url::form_urlencoded::parse(query.as_bytes()) {
+                if known != "item" {
+                    out.append_pair(&known, &text);
+                }
+            }
+            out.append_pair("item", &first.to_string());
+            format!("{path}?{}", out.finish())
+        }
+        [only] if path.starts_with("/console/comments/") => case_path(*only),
+        _ => next.to_owned(),
     }
 }
 
@@ -601,22 +681,78 @@ async fn reveal(
 ) -> Result<Response, Problem> {
     session.check_csrf(&app, &headers, form.get("csrf").unwrap_or_default())?;
     let id = comment_id(&id)?;
-    let reason = form.get("reason").unwrap_or_default();
+    let reason = form.get("reason").unwrap_or_default().trim();
+    let wrong = if reason.is_empty() {
+        Some("Say in a few words why you need the address.".to_owned())
+    } else if reason.chars().count() > REASON_CHARS {
+        Some(format!(
+            "A reason may have at most {REASON_CHARS} characters."
+        ))
+    } else {
+        None
+    };
+    if wrong.is_some() && session.actor.moderator.can(Permission::Reveal) {
+        let page = case_page(&app, &session, &headers, id, &Pairs::default()).await?;
+        let page = CasePage {
+            reason_note: wrong,
+            ..page
+        };
+        return html(StatusCode::UNPROCESSABLE_ENTITY, &page);
+    }
     limits
         .reveals
         .take(session.actor.moderator.id.0.as_bytes())?;
-    let address = match review::reveal(&app, &session.actor, id, reason).await {
-        Ok(address) => address,
-        Err(ReviewError::Invalid(what)) => {
-            let notice = Notice::Failed {
-                what: what.to_owned(),
-            };
-            return case_page(&app, &session, id, Some(notice), None).await;
-        }
-        Err(error) => return Err(problem(error)),
-    };
-    let address = secrecy::ExposeSecret::expose_secret(&address).to_owned();
-    case_page(&app, &session, id, None, Some(address)).await
+    let address = review::reveal(&app, &session.actor, id, reason)
+        .await
+        .map_err(problem)?;
+    // The page that shows it is one that can be loaded again without asking for the address again, so the address takes
+    // its way there sealed, in a cookie, and in no URL.
+    let sealed = seal_revealed(&app, &session, id, address.expose_secret())?;
+    let mut response = redirect(&case_path(id));
+    set_cookie(
+        &mut response,
+        &console_cookie(&app, REVEALED, &case_path(id), Some(&sealed)),
+    );
+    Ok(response)
+}
+
+fn seal_revealed(
+    app: &App,
+    session: &Session,
+    id: CommentId,
+    address: &str,
+) -> Result<String, Problem> {
+    let until = app.clock.now().plus(REVEAL_TRAVEL);
+    let plain = format!("{} {address}", until.0);
+    let sealed = app
+        .keyring
+        .seal(&revealed_to(session, id), plain.as_bytes());
+    sealed
+        .map(hex::encode)
+        .map_err(|_| Problem::internal("sealing a revealed address"))
+}
+
+/// The address in the cookie, if it was revealed to this moderator, for this comment, just now.
+fn open_revealed(app: &App, session: &Session, id: CommentId, sealed: &str) -> Option<String> {
+    if !session.actor.moderator.can(Permission::Reveal) {
+        return None;
+    }
+    let sealed = hex::decode(sealed).ok()?;
+    let plain = app.keyring.open_sealed(&revealed_to(session, id), &sealed);
+    let plain = String::from_utf8(plain.ok()?).ok()?;
+    let (until, address) = plain.split_once(' ')?;
+    let is_alive = app.clock.now() < Timestamp(until.parse().ok()?);
+    is_alive.then(|| address.to_owned())
+}
+
+/// Where a revealed address belongs: to one comment on one moderator's page, so that the cookie is of use to nobody else.
+fn revealed_to(session: &Session, id: CommentId) -> Place<'static> {
+    Place {
+        table: "cookie",
+        column: REVEALED,
+        site: SiteId(session.actor.moderator.id.0),
+        row: id.0,
+    }
 }
 
 async fn audit(
@@ -752,7 +888,96 @@ async fn shell(
         waiting: choices.iter().map(|site| site.waiting).sum(),
         warning,
         notice,
+        last: None,
     })
+}
+
+/// The shell of a page where comments are decided: with the last decision at hand, until another one is made.
+async fn desk(
+    app: &App,
+    session: &Session,
+    headers: &HeaderMap,
+    notice: Option<Notice>,
+) -> Result<Shell, Problem> {
+    let is_at_hand = matches!(notice, Some(Notice::Decided { undo: Some(_), .. }));
+    let last = if is_at_hand {
+        None
+    } else {
+        last_decision(app, session, headers).await?
+    };
+    Ok(Shell {
+        last,
+        ..shell(app, session, Section::Queue, notice).await?
+    })
+}
+
+/// The decision that the cookie names, if it is this moderator's and can still be taken back.
+async fn last_decision(
+    app: &App,
+    session: &Session,
+    headers: &HeaderMap,
+) -> Result<Option<Last>, Problem> {
+    let Some(id) = cookie_of(headers, LAST).and_then(|id| id.parse::<Uuid>().ok()) else {
+        return Ok(None);
+    };
+    let rows = app.store.batch(id).await.map_err(store_problem)?;
+    let me = &session.actor.moderator;
+    let is_mine = rows
+        .iter()
+        .all(|row| row.moderator_id == me.id.0 && me.works_at(SiteId(row.site_id)));
+    if !is_mine || rows.iter().all(|row| row.undone_at.is_some()) {
+        return Ok(None);
+    }
+    if let [only] = rows.as_slice() {
+        let standing = app
+            .store
+            .standing(SiteId(only.site_id), CommentId(only.comment_id))
+            .await
+            .map_err(store_problem)?;
+        let stands = standing.is_some_and(|standing| is_standing(only, &standing));
+        if !stands {
+            return Ok(None);
+        }
+    }
+    let what = batch_words(app, &rows).await?;
+    Ok(Some(Last {
+        what,
+        id: DecisionId(id),
+    }))
+}
+
+/// True if the comment still stands as this decision left it.
+fn is_standing(row: &DecisionRow, standing: &Standing) -> bool {
+    row.undone_at.is_none()
+        && standing.decided_at == Some(Timestamp(row.decided_at))
+        && standing.version.0 == row.version
+}
+
+/// `Approved: Max Muster`, `3 comments rejected as spam`.
+async fn batch_words(app: &App, rows: &[DecisionRow]) -> Result<String, Problem> {
+    let Some(first) = rows.first() else {
+        return Ok(String::new());
+    };
+    let words = decision_words(first);
+    if rows.len() > 1 {
+        let n = words::count(rows.len() as u64, "comment");
+        return Ok(format!("{n} {words}"));
+    }
+    let face = app
+        .store
+        .face(SiteId(first.site_id), CommentId(first.comment_id))
+        .await
+        .map_err(store_problem)?;
+    let name = face.and_then(|face| face.author_name);
+    Ok(format!(
+        "{}: {}",
+        words::capitalised(&words),
+        name.as_deref().unwrap_or(ERASED)
+    ))
+}
+
+fn store_problem(error: StoreError) -> Problem {
+    problem(error.into())
 }
 
 async fn site_choices(app: &App, session: &Session) -> Result<Vec<SiteChoice>, Problem> {
@@ -777,52 +1002,22 @@ async fn waiting_at(app: &App, site: &Site) -> Result<u64, Problem> {
 /// What has just happened, as the address of the page says after a redirect.
 async fn notice(app: &App, session: &Session, query: &Pairs) -> Result<Option<Notice>, Problem> {
     if let Some(id) = query.get("did").and_then(|id| id.parse().ok()) {
-        let rows = app
-            .store
-            .batch(id)
-            .await
-            .map_err(|error| problem(error.into()))?;
-        let mine = |row: &DecisionRow| {
-            session
-                .actor
-                .moderator
-                .works_at(crate::domain::SiteId(row.site_id))
-        };
-        let Some(first) = rows.first().filter(|_| rows.iter().all(mine)) else {
+        let rows = app.store.batch(id).await.map_err(store_problem)?;
+        let mine = |row: &DecisionRow| session.actor.moderator.works_at(SiteId(row.site_id));
+        if rows.is_empty() || !rows.iter().all(mine) {
             return Ok(None);
-        };
-        let what = match rows.len() {
-            1 => sentence(&decision_words(first)),
-            n => format!("{n} comments {}", decision_words(first)),
-        };
+        }
+        let what = batch_words(app, &rows).await?;
+        let left = left_alone(app, session, query).await?;
         let undo = rows
             .iter()
             .any(|row| row.undone_at.is_none())
             .then_some(DecisionId(id));
-        return Ok(Some(Notice::Decided { what, undo }));
+        return Ok(Some(Notice::Decided { what, undo, left }));
     }
-    if let Some(id) = query
-        .get("late")
-        .and_then(|id| id.parse::<CommentId>().ok())
-    {
-        let detail = match review::detail(app, &session.actor, id).await {
-            Ok(detail) => detail,
-            Err(ReviewError::NotFound) => return Ok(None),
-            Err(error) => return Err(problem(error)),
-        };
-        let standing = detail
-            .decisions
-            .iter()
-            .rev()
-            .find(|row| row.undone_at.is_none());
-        let what = match standing {
-            Some(row) => {
-                let at = When::new(Timestamp(row.decided_at), app.clock.now()).words();
-                format!("{} {} this {at}", row.moderator, decision_words(row))
-            }
-            None => "The author changed this comment in the meantime".to_owned(),
-        };
-        return Ok(Some(Notice::Conflict { what, id }));
+    let left = left_alone(app, session, query).await?;
+    if left.total > 0 {
+        return Ok(Some(Notice::Conflict { left }));
     }
     if let Some(n) = query.get("undone").and_then(|n| n.parse::<u64>().ok()) {
         let what = format!("Taken back: {} as before", words::count(n, "comment"));
@@ -839,11 +1034,50 @@ async fn notice(app: &App, session: &Session, query: &Pairs) -> Result<Option<No
     Ok(None)
 }
 
-fn sentence(words: &str) -> String {
-    let mut chars = words.chars();
-    chars.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(chars).collect()
-    })
+/// What a decision left alone, and why, as the address says after a redirect.
+async fn left_alone(app: &App, session: &Session, query: &Pairs) -> Result<Left, Problem> {
+    let mut lines = Vec::new();
+    for late in query.all("late").take(NAMED_AS_LEFT) {
+        let read = late
+            .split_once(':')
+            .and_then(|(id, version)| Some((id.parse().ok()?, Version(version.parse().ok()?))));
+        let Some((id, shown)) = read else { continue };
+        match review::detail(app, &session.actor, id).await {
+            Ok(detail) => lines.push(LeftLine {
+                id,
+                why: why_left(&detail, shown, app.clock.now()),
+                name: detail.face.author_name.unwrap_or_else(|| ERASED.to_owned()),
+            }),
+            Err(ReviewError::NotFound) => {}
+            Err(error) => return Err(problem(error)),
+        }
+    }
+    if lines.is_empty() {
+        return Ok(Left::default());
+    }
+    let told: u64 = query.read("left").ok().flatten().unwrap_or(0);
+    // The address may say anything: never fewer than are listed, nor more than can be decided at once.
+    let total = told.clamp(lines.len() as u64, review::MAX_BATCH as u64);
+    Ok(Left { lines, total })
+}
+
+fn why_left(detail: &Detail, shown: Version, now: Timestamp) -> String {
+    let standing = &detail.standing;
+    let decision = detail
+        .decisions
+        .iter()
+        .rev()
+        .find(|row| is_standing(row, standing));
+    if standing.status == Status::Withdrawn {
+        "its author took it back".to_owned()
+    } else if let Some(row) = decision {
+        let at = When::new(Timestamp(row.decided_at), now).words();
+        format!("{} {} {at}", row.moderator, said(row, decided_this))
+    } else if standing.version == shown {
+        "it does not stand as it was shown".to_owned()
+    } else {
+        "its author changed the text".to_owned()
+    }
 }
 
 fn read_wish(form: &Pairs) -> Result<Wish, Problem> {
@@ -895,16 +1129,22 @@ fn own_path(next: &str) -> String {
 }
 
 /// Adds what has just happened to an address, in place of what happened before.
-fn with_parameter(path: &str, name: &str, value: &str) -> String {
+fn with_parameters(path: &str, parameters: &[(&'static str, String)]) -> String {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let mut out = url::form_urlencoded::Serializer::new(String::new());
     for (known, text) in url::form_urlencoded::parse(query.as_bytes()) {
-        if !matches!(&*known, "did" | "late" | "undone" | "stands" | "none") {
+        if !HAPPENINGS.contains(&&*known) {
             out.append_pair(&known, &text);
         }
     }
-    out.append_pair(name, value);
+    for (name, value) in parameters {
+        out.append_pair(name, value);
+    }
     format!("{path}?{}", out.finish())
+}
+
+fn case_path(id: CommentId) -> String {
+    format!("/console/comments/{id}")
 }
 
 fn no_such_page() -> Problem {
@@ -937,6 +1177,31 @@ pub(super) fn problem_page(problem: &Problem, request_id: &str) -> Option<Respon
         ..ProblemPage::new(status, title, told)
     };
     page.render().ok().map(|text| Html(text).into_response())
+}
+
+/// A cookie of the console beside the session's; without a value, the one that ends it.
+fn console_cookie(app: &App, name: &'static str, path: &str, value: Option<&str>) -> String {
+    let cookie = Cookie::build((name, value.unwrap_or_default()))
+        .path(path)
+        .http_only(true)
+        .same_site(SameSite::Strict)
+        .secure(app.settings.public_url.starts_with("https://"));
+    match value {
+        Some(_) => cookie.to_string(),
+        None => cookie.max_age(cookie::time::Duration::ZERO).to_string(),
+    }
+}
+
+/// What a cookie says.
+fn cookie_of(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers
+        .get_all(COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(Cookie::split_parse)
+        .filter_map(Result::ok)
+        .find(|cookie| cookie.name() == name)
+        .map(|cookie| cookie.value().to_owned())
 }
 
 fn entered(app: &App, token: &str, next: &str) -> Response {
@@ -992,7 +1257,35 @@ mod tests {
 
     #[test]
     fn only_the_last_happening_is_told() {
-        let once = with_parameter("/console?order=oldest&did=1", "undone", "3");
+        let before = "/console?order=oldest&did=1&late=2&left=1";
+        let once = with_parameters(before, &[("undone", "3".to_owned())]);
         assert_eq!(once, "/console?order=oldest&undone=3");
+    }
+
+    #[test]
+    fn what_was_taken_back_is_shown_where_one_is() {
+        let one = CommentId(Uuid::from_u128(1));
+        let two = CommentId(Uuid::from_u128(2));
+        for (next, restored, expected) in [
+            (
+                "/console?label=spam&item=x",
+                vec![one, two],
+                format!("/console?label=spam&item={one}"),
+            ),
+            ("/console", vec![one], format!("/console?item={one}")),
+            (
+                "/console/comments/x?did=1",
+                vec![one],
+                format!("/console/comments/{one}"),
+            ),
+            (
+                "/console/comments/x",
+                vec![one, two],
+                "/console/comments/x".to_owned(),
+            ),
+            ("/console/audit", vec![one], "/console/audit".to_owned()),
+        ] {
+            assert_eq!(showing(next, &restored), expected);
+        }
     }
 }

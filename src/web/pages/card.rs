@@ -8,7 +8,8 @@ use super::words;
 use super::{When, is_web_address};
 use crate::domain::verdict::{Action, Degraded, Evaluation, Threshold, decide};
 use crate::domain::{
-    CommentId, DecisionId, Field, Finding, Label, Outcome, Status, Thresholds, Verdict, Version,
+    CommentId, Decision, DecisionId, Field, Finding, Label, Outcome, Status, Thresholds, Verdict,
+    Version,
 };
 
 /// A comment with everything a decision needs.
@@ -469,13 +470,24 @@ pub fn short_hash(hash: &str) -> &str {
 
 /// `approved`, `rejected as spam`, `put back into the queue`.
 #[must_use]
-pub fn decided(decision: crate::domain::Decision, label: Option<Label>) -> String {
-    use crate::domain::Decision;
+pub fn decided(decision: Decision, label: Option<Label>) -> String {
+    let (verb, rest) = decided_parts(decision, label);
+    format!("{verb}{rest}")
+}
+
+/// `approved this`, `rejected this as spam`, `put this back into the queue`.
+#[must_use]
+pub fn decided_this(decision: Decision, label: Option<Label>) -> String {
+    let (verb, rest) = decided_parts(decision, label);
+    format!("{verb} this{rest}")
+}
+
+fn decided_parts(decision: Decision, label: Option<Label>) -> (&'static str, String) {
     match (decision, label) {
-        (Decision::Approve, _) => "approved".to_owned(),
-        (Decision::Hold, _) => "put back into the queue".to_owned(),
-        (Decision::Reject, None) => "rejected".to_owned(),
-        (Decision::Reject, Some(label)) => format!("rejected as {}", name_of(label)),
+        (Decision::Approve, _) => ("approved", String::new()),
+        (Decision::Hold, _) => ("put", " back into the queue".to_owned()),
+        (Decision::Reject, None) => ("rejected", String::new()),
+        (Decision::Reject, Some(label)) => ("rejected", format!(" as {}", name_of(label))),
     }
 }
 
@@ -656,6 +668,18 @@ mod tests {
         assert_eq!(order, ["strong", "weak", "trial"]);
         assert!(view.reasons[0].is_decisive && !view.reasons[2].counts);
         assert_eq!(view.lead, "Held because of signs of strong");
+    }
+
+    #[test]
+    fn a_decision_on_this_comment_reads_as_a_sentence() {
+        for (decision, label, expected) in [
+            (Decision::Approve, None, "approved this"),
+            (Decision::Reject, Some(Label::Spam), "rejected this as spam"),
+            (Decision::Hold, None, "put this back into the queue"),
+        ] {
+            assert_eq!(decided_this(decision, label), expected);
+        }
+        assert_eq!(decided(Decision::Hold, None), "put back into the queue");
     }
 
     #[test]

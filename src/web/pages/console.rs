@@ -42,6 +42,8 @@ pub struct Shell {
     pub warning: Option<String>,
     /// What has just happened.
     pub notice: Option<Notice>,
+    /// The moderator's last decision, as long as it can be taken back and no notice offers that already.
+    pub last: Option<Last>,
 }
 
 impl Shell {
@@ -78,24 +80,68 @@ pub enum Notice {
         what: String,
         /// The decision, if it may be taken back.
         undo: Option<DecisionId>,
+        /// Of several comments, those that were left alone.
+        left: Left,
     },
     /// A decision was taken back.
     Undone {
         /// In words: `Max Muster is back in the queue`.
         what: String,
     },
-    /// Another was faster.
+    /// Another was faster, everywhere.
     Conflict {
-        /// In words: `Ada approved this a moment ago`.
-        what: String,
-        /// The comment as it stands now.
-        id: CommentId,
+        /// What was left alone.
+        left: Left,
     },
     /// Something did not work; nothing was changed.
     Failed {
         /// In words.
         what: String,
     },
+}
+
+/// A decision that can still be taken back.
+#[derive(Clone, Debug)]
+pub struct Last {
+    /// In words: `Approved: Max Muster`.
+    pub what: String,
+    /// The decision.
+    pub id: DecisionId,
+}
+
+/// Comments that a decision left alone, because they do not stand as they were shown.
+#[derive(Clone, Debug, Default)]
+pub struct Left {
+    /// The first of them.
+    pub lines: Vec<LeftLine>,
+    /// How many there are in all.
+    pub total: u64,
+}
+
+impl Left {
+    /// `1 comment was not decided`.
+    #[must_use]
+    pub fn lead(&self) -> String {
+        let verb = if self.total == 1 { "was" } else { "were" };
+        format!("{} {verb} not decided", words::count(self.total, "comment"))
+    }
+
+    /// How many are not listed.
+    #[must_use]
+    pub fn n_more(&self) -> u64 {
+        self.total.saturating_sub(self.lines.len() as u64)
+    }
+}
+
+/// One comment that was left alone.
+#[derive(Clone, Debug)]
+pub struct LeftLine {
+    /// Which.
+    pub id: CommentId,
+    /// Who wrote it.
+    pub name: String,
+    /// Why: `Ada approved this just now`.
+    pub why: String,
 }
 
 /// The value of a decision's button.
@@ -357,6 +403,10 @@ pub struct CasePage {
     pub can_reveal: bool,
     /// The address, on the one page that answers a granted request.
     pub revealed: Option<String>,
+    /// What is wrong with the reason that was given to see it.
+    pub reason_note: Option<String>,
+    /// The longest reason, in characters.
+    pub reason_max: usize,
 }
 
 impl CasePage {

@@ -10,8 +10,9 @@ use super::card::{
     Appeal, Author, Case, Claim, Decided, Post, Quoted, Report, VerdictView, Written,
 };
 use super::console::{
-    AuditLine, AuditPage, CasePage, LoginPage, Notice, QueueFilter, QueuePage, QueueRow, RuleLine,
-    RuleProblem, RulesPage, Section, SetupPage, Shell, SiteChoice, ThresholdLine,
+    AuditLine, AuditPage, CasePage, Last, Left, LeftLine, LoginPage, Notice, QueueFilter,
+    QueuePage, QueueRow, RuleLine, RuleProblem, RulesPage, Section, SetupPage, Shell, SiteChoice,
+    ThresholdLine,
 };
 use super::reader::{
     AppealState, BackTo, DemoPage, FormErrorsPage, ProblemPage, ReceiptPage, RefusedPage,
@@ -83,6 +84,7 @@ pub(super) fn all_pages(t: Typed<'_>) -> Vec<(&'static str, String)> {
                     Some(Notice::Decided {
                         what: t("Rejected as spam: Lukas Brenner"),
                         undo: Some(decision(7)),
+                        left: Left::default(),
                     }),
                 ),
             )),
@@ -91,13 +93,34 @@ pub(super) fn all_pages(t: Typed<'_>) -> Vec<(&'static str, String)> {
             "queue-conflict",
             html(&queue(
                 t,
+                shell(Section::Queue, Some(Notice::Conflict { left: left(t) })),
+            )),
+        ),
+        (
+            "queue-decided-in-part",
+            html(&queue(
+                t,
                 shell(
                     Section::Queue,
-                    Some(Notice::Conflict {
-                        what: t("Ada approved this a moment ago."),
-                        id: id(3),
+                    Some(Notice::Decided {
+                        what: t("7 comments rejected as spam"),
+                        undo: Some(decision(7)),
+                        left: left(t),
                     }),
                 ),
+            )),
+        ),
+        (
+            "queue-last",
+            html(&queue(
+                t,
+                Shell {
+                    last: Some(Last {
+                        what: t("Rejected as spam: Lukas Brenner"),
+                        id: decision(7),
+                    }),
+                    ..shell(Section::Queue, None)
+                },
             )),
         ),
         ("queue-abuse", html(&queue_abuse(t))),
@@ -327,6 +350,18 @@ fn shell(section: Section, notice: Option<Notice>) -> Shell {
         waiting: 1_284,
         warning: None,
         notice,
+        last: None,
+    }
+}
+
+fn left(t: Typed<'_>) -> Left {
+    Left {
+        lines: vec![LeftLine {
+            id: id(3),
+            name: t("Lukas Brenner"),
+            why: t("Ada approved this just now"),
+        }],
+        total: 2,
     }
 }
 
@@ -822,6 +857,8 @@ fn case_page(t: Typed<'_>) -> CasePage {
         )],
         can_reveal: true,
         revealed: None,
+        reason_note: Some(t("Say in a few words why you need the address.")),
+        reason_max: 500,
         case,
     }
 }
