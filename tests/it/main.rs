@@ -13,6 +13,7 @@ mod accounts;
 mod architecture;
 mod browser;
 mod console;
+mod console_browser;
 mod corpus;
 mod faults;
 mod form;
