@@ -129,11 +129,11 @@ pub fn run() -> ExitCode {
         }
         Err(Failure::Unreadable) => ExitCode::from(2),
         Err(Failure::Usage(error)) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", chain(&error));
             ExitCode::from(2)
         }
         Err(Failure::Environment(error)) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", chain(&error));
             ExitCode::from(3)
         }
     }
@@ -196,10 +196,28 @@ fn at_terminal(
 }
 
 fn on_runtime(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("anteroom")
         .build()
-        .map_err(Failure::environment)?
-        .block_on(work)
+        .map_err(Failure::environment)?;
+    let result = runtime.block_on(work);
+    // Everything that matters has been awaited; rules that are still being compiled are nobody's loss.
+    runtime.shutdown_background();
+    result
+}
+
+/// An error with its causes, each said once: some errors repeat their cause in their own words.
+fn chain(error: &anyhow::Error) -> String {
+    let mut said = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if said.contains(&cause) {
+            continue;
+        }
+        if !said.is_empty() {
+            said.push_str(": ");
+        }
+        said.push_str(&cause);
+    }
+    said
 }

@@ -271,6 +271,12 @@ impl RuleSet {
         trial::run(self)
     }
 
+    /// Whether the policy's list of shorteners holds a host.
+    fn is_shortener(&self, host: &str) -> bool {
+        self.shorteners
+            .is_some_and(|list| self.lists[list as usize].holds(host))
+    }
+
     /// How many tests stand in the rule files.
     #[must_use]
     pub fn n_tests(&self) -> usize {

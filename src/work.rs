@@ -31,8 +31,8 @@ pub fn start(app: &App, tidy_door: &Tidy, stop: &CancellationToken, tasks: &Task
         watch_settings(app).await;
     });
     let tidy_door = Arc::clone(tidy_door);
-    supervise("tidy", app, stop, tasks, move |app| {
-        tidy(app, Arc::clone(&tidy_door))
+    supervise("tidy", app, stop, tasks, move |_| {
+        tidy(Arc::clone(&tidy_door))
     });
     supervise(
         "sweep",
@@ -72,6 +72,7 @@ fn supervise<F, W>(
     });
 }
 
+/// Loads changed rules, and says at once whether what stands in the directory is whole.
 async fn watch_rules(app: App) {
     let mut ticks = tokio::time::interval(rulebook::POLL_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -82,6 +83,8 @@ async fn watch_rules(app: App) {
         if let Err(panic) = tokio::task::spawn_blocking(move || own.rulebook.poll()).await {
             std::panic::resume_unwind(panic.into_panic());
         }
+        let broken = !app.rulebook.state().errors.is_empty();
+        numbers().rules_broken.set(if broken { 1.0 } else { 0.0 });
     }
 }
 
@@ -91,13 +94,8 @@ async fn watch_settings(app: App) {
     let mut failing = false;
     loop {
         ticks.tick().await;
-        let result = async {
-            let revision = app.store.revision().await?;
-            app.sites.refresh(&app.store, revision).await
-        }
-        .await;
-        match result {
-            Ok(()) => failing = false,
+        match app.sites.catch_up(&app.store).await {
+            Ok(_) => failing = false,
             // Said once for each outage, not ten times a second.
             Err(error) if !failing => {
                 failing = true;
@@ -127,14 +125,12 @@ async fn sweep(app: App) {
     }
 }
 
-/// Keeps what is counted in memory small, and says whether the rules are whole.
-async fn tidy(app: App, tidy_door: Tidy) {
+/// Keeps what is counted in memory small.
+async fn tidy(tidy_door: Tidy) {
     let mut ticks = tokio::time::interval(TIDY_EVERY);
     loop {
         ticks.tick().await;
         tidy_door();
         numbers().tidy();
-        let broken = !app.rulebook.state().errors.is_empty();
-        numbers().rules_broken.set(if broken { 1.0 } else { 0.0 });
     }
 }

@@ -11,6 +11,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,8 +22,10 @@ use crate::rules::{self, Compiled, Diagnostic, RuleSet, SourceFile};
 
 /// How often the directory is looked at.
 pub const POLL_EVERY: Duration = Duration::from_millis(200);
-/// A rule directory may hold this much, in bytes. Source: security.md, section 6.
-const MAX_BYTES: u64 = 256 * 1024 * 1024;
+/// A rule directory may hold this much, in bytes; lists of a million words fit.
+const MAX_BYTES: u64 = 64 * 1024 * 1024;
+/// A file of rules may hold this much, in bytes: 20,000 rules fit.
+const MAX_TOML_BYTES: u64 = 8 * 1024 * 1024;
 
 /// A policy that judges nothing.
 const NO_RULES: &str = "format = 1\n[thresholds]\nhold = 4.0\nreject = 10.0\n";
@@ -35,6 +38,8 @@ pub struct Rulebook {
     running: ArcSwap<RuleSet>,
     state: ArcSwap<State>,
     seen: Mutex<Seen>,
+    /// When the load under way began, in microseconds; 0 if none is.
+    loading_since: AtomicI64,
 }
 
 /// What is known about the running set and the last attempt to replace it.
@@ -112,6 +117,7 @@ impl Rulebook {
                 loaded: Some(listing),
                 last: None,
             }),
+            loading_since: AtomicI64::new(0),
         })
     }
 
@@ -139,7 +145,15 @@ impl Rulebook {
             }),
             clock,
             seen: Mutex::default(),
+            loading_since: AtomicI64::new(0),
         }
+    }
+
+    /// For how long the load under way has been going on.
+    #[must_use]
+    pub fn loading_for(&self) -> Option<Duration> {
+        let since = Timestamp(self.loading_since.load(Ordering::Relaxed));
+        (since != Timestamp(0)).then(|| self.clock.now().since(since))
     }
 
     /// The running set; hold on to it for one whole judgement.
@@ -195,7 +209,11 @@ impl Rulebook {
             }
             seen.loaded = Some(listing);
         }
-        self.reload()
+        let began = self.clock.now();
+        self.loading_since.store(began.0, Ordering::Relaxed);
+        let changed = self.reload();
+        self.loading_since.store(0, Ordering::Relaxed);
+        changed
     }
 
     /// Loads the directory now.
@@ -332,7 +350,16 @@ pub fn read(directory: &Path) -> io::Result<Vec<SourceFile>> {
     let total: u64 = listing.values().map(|(size, ..)| size).sum();
     if total > MAX_BYTES {
         return Err(io::Error::other(format!(
-            "{total} bytes of rules are more than {MAX_BYTES}"
+            "it holds {total} bytes, and at most {MAX_BYTES} are read"
+        )));
+    }
+    let is_toml = |path: &str| Path::new(path).extension() == Some(OsStr::new("toml"));
+    let too_long = listing
+        .iter()
+        .find(|(path, (size, ..))| is_toml(path) && *size > MAX_TOML_BYTES);
+    if let Some((path, (size, ..))) = too_long {
+        return Err(io::Error::other(format!(
+            "`{path}` has {size} bytes, and at most {MAX_TOML_BYTES} are read of a TOML file; put long lists into lists/*.txt"
         )));
     }
     listing
@@ -411,7 +438,7 @@ fn unreadable(directory: &Path, source: io::Error) -> LoadError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::atomic::AtomicU64;
 
     const POLICY: &str = "format = 1\n[thresholds]\nhold = 4.0\nreject = 10.0\n";
 

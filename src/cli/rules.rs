@@ -3,12 +3,12 @@
 //! Reads a directory and standard input, writes to what it is handed, and says the exit status; it opens no store.
 //! Invariant: 0 is yes, 1 is no, 2 is wrong usage or unreadable input.
 
-use std::fs;
 use std::io::{self, BufRead, Write};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value as Json, json};
 
+use crate::app::rulebook;
 use crate::domain::time::Timestamp;
 use crate::domain::verdict::decide;
 use crate::rules::explain::explain;
@@ -135,46 +135,13 @@ pub fn run(
     }
 }
 
-/// Reads the files of a rule directory; links are followed, other kinds of files are ignored.
-///
-/// # Errors
-/// When the directory or one of its files cannot be read.
-pub fn read_dir(dir: &Path) -> io::Result<Vec<SourceFile>> {
-    let mut files = Vec::new();
-    read_into(dir, "", &mut files)?;
-    for folder in ["lists", "models", "sites"] {
-        if dir.join(folder).is_dir() {
-            read_into(&dir.join(folder), &format!("{folder}/"), &mut files)?;
-        }
-    }
-    files.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(files)
-}
-
-fn read_into(dir: &Path, prefix: &str, files: &mut Vec<SourceFile>) -> io::Result<()> {
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let Some(name) = name.to_str() else { continue };
-        // What editors leave beside the file they write.
-        if name.starts_with('.') || name.ends_with('~') || !entry.path().is_file() {
-            continue;
-        }
-        files.push(SourceFile {
-            path: format!("{prefix}{name}"),
-            bytes: fs::read(entry.path())?,
-        });
-    }
-    Ok(())
-}
-
 /// Reads and compiles; `None` after saying why it cannot be read.
 fn load(
     dir: &Path,
     terms: &Terms<'_>,
     err: &mut dyn Write,
 ) -> io::Result<Option<(Vec<SourceFile>, Compiled)>> {
-    match read_dir(dir) {
+    match rulebook::read(dir) {
         Ok(files) => {
             let compiled = rules::compile(&files, terms.today);
             Ok(Some((files, compiled)))

@@ -308,7 +308,11 @@ mod tests {
                        old.test | until 2026-11-23 | complaint\nlast.test | until 2026-11-24\nbare.test\n";
         let nets = "#! type = \"cidr\"\n2000::/3\n192.0.2.0/24\n192.0.2.7\n";
         assert_eq!(
-            codes(&[("lists/d.txt", domains), ("lists/n.txt", nets)]),
+            codes(&[
+                ("policy.toml", "format = 1\n"),
+                ("lists/d.txt", domains),
+                ("lists/n.txt", nets)
+            ]),
             [
                 "covered lists/d.txt:3",
                 "expired lists/d.txt:4",

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::diagnostic::{nearest, suggest};
+use super::diagnostic::{Diagnostic, Severity, nearest, suggest};
 use super::expr::{self, Names};
 use super::facts::{FactId, FactSet};
 use super::lists::List;
@@ -98,16 +98,55 @@ pub(super) const fn rule_of(owner: u32) -> (u32, bool) {
 pub fn compile(files: &[SourceFile], today: Timestamp) -> Compiled {
     let mut log = Log::default();
     let texts = texts(files, &mut log);
+    let has = |kind: Kind<'_>| files.iter().any(|file| kind_of(&file.path) == kind);
+    let has_policy = has(Kind::Policy);
+    if !has_policy && !has(Kind::Rules) {
+        // A directory that is being filled, or the wrong one: judging by nothing would publish everything.
+        return Compiled {
+            rule_set: None,
+            diagnostics: vec![no_policy()],
+        };
+    }
     let sources = source::read(&texts, today, &mut log);
+    if log.has_unread_files() {
+        // What the rest refers to may stand in the file that cannot be read: saying that it is missing would mislead.
+        return Compiled {
+            rule_set: None,
+            diagnostics: log.finish(),
+        };
+    }
     let rule_set = Compiler::new(&sources, today, &mut log).finish(source::hash(files));
     if let Some(rule_set) = &rule_set {
         check::lint(rule_set, &sources, today, &mut log);
     }
     let rule_set = rule_set.filter(|_| !log.has_errors());
+    if rule_set.is_none() && !has_policy {
+        // Groups, counters and lists that rules name are missing with it: one cause, one error.
+        return Compiled {
+            rule_set,
+            diagnostics: vec![no_policy()],
+        };
+    }
     Compiled {
         rule_set,
         diagnostics: log.finish(),
     }
+}
+
+/// What is to be said of a directory that does not load without its policy.
+fn no_policy() -> Diagnostic {
+    let message =
+        "there is no policy.toml, and so there are no groups, counters and lists of its own";
+    let mut said = Diagnostic::new(
+        Severity::Error,
+        "no-policy",
+        "policy.toml",
+        "",
+        0..0,
+        message.to_owned(),
+    );
+    said.help = Some("begin one with `format = 1` and `[thresholds]`".to_owned());
+    said
 }
 
 /// The files that are text and have a meaning, by path.

@@ -73,8 +73,9 @@ impl Derived {
             FactId::LinksCount => count(links().len()),
             FactId::LinksDomains => count(distinct_domains(links())),
             FactId::LinksShorteners => {
-                let list = &rules.lists[rules.shorteners? as usize];
-                count(links().iter().filter(|link| list.holds(&link.host)).count())
+                let _known = rules.shorteners?;
+                let is_short = |link: &&Link| rules.is_shortener(&link.host);
+                count(links().iter().filter(is_short).count())
             }
             FactId::LinksRatio => Value::Float(share_of_links(links(), subject.body)),
             FactId::LinksAnchorMismatch => {

@@ -8,6 +8,7 @@ use axum::routing::get;
 use axum::{Extension, Router};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::assets;
@@ -42,6 +43,9 @@ async fn health() -> &'static str {
     "ok\n"
 }
 
+/// Rules that take longer to load are worth a word.
+const LOADING_IS_SLOW: Duration = Duration::from_secs(2);
+
 async fn readiness(State(app): State<App>, State(stop): State<CancellationToken>) -> Response {
     let mut reasons = Vec::new();
     let mut status = "ready";
@@ -51,6 +55,18 @@ async fn readiness(State(app): State<App>, State(stop): State<CancellationToken>
             "what": "rules", "file": error.file, "line": error.line, "column": error.column,
             "detail": error.message,
         }));
+    }
+    if let Some(for_long) = app
+        .rulebook
+        .loading_for()
+        .filter(|time| *time > LOADING_IS_SLOW)
+    {
+        status = "degraded";
+        let detail = format!(
+            "the changed rules have been loading for {} s; the running set stays until they have",
+            for_long.as_secs()
+        );
+        reasons.push(json!({ "what": "rules", "detail": detail }));
     }
     if let Err(error) = app.store.revision().await {
         status = "unavailable";

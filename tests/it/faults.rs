@@ -230,6 +230,29 @@ async fn connections_that_the_database_ends_are_made_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_emptied_rule_folder_keeps_the_last_good_rules() {
+    let settings = Settings::judging_by_words(&Backend::Sqlite);
+    let server = settings.start().await;
+    let site = server.add_site("garden").await;
+
+    for file in ["policy.toml", "10-own.toml"] {
+        std::fs::remove_file(settings.rules_dir().join(file)).unwrap();
+    }
+    let asked_at = Instant::now();
+    loop {
+        let ready = server.get("/readyz").await.expect(200);
+        if ready.json["status"] == "degraded" && ready.text.contains("policy.toml") {
+            break;
+        }
+        assert!(asked_at.elapsed() < PATIENCE, "{}", ready.text);
+        pause(asked_at).await;
+    }
+
+    let content = a_submission(1, "please wait");
+    server.submit(&site.key, &content).await.expect(202);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_broken_rule_folder_is_said_and_the_last_good_rules_stay() {
     let settings = Settings::judging_by_words(&Backend::Sqlite);
     let server = settings.start().await;

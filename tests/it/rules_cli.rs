@@ -44,6 +44,37 @@ fn the_shipped_rules_pass_without_a_warning() {
 }
 
 #[test]
+fn a_directory_that_lost_its_policy_says_so_and_nothing_else() {
+    let empty = tempfile::tempdir().unwrap();
+    let without = folder_with(&RULE.replace("points = 5.0", "points = 5.0\ngroup = \"links\""));
+    std::fs::remove_file(without.path().join("policy.toml")).unwrap();
+
+    for folder in [&empty, &without] {
+        let output = run(&["rules", "check", path(folder)], "");
+
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let said = said(&output);
+        assert!(said.contains("there is no policy.toml"), "{said}");
+        assert_eq!(said.matches("error[").count(), 1, "{said}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_the_only_thing_said() {
+    let rules = folder_with(&RULE.replace("links.count > 1\"", "links.count > 1"));
+    let more = "[[rule]]\nid = \"trust\"\nlabel = \"spam\"\naction = \"approve\"\nover = [\"links.*\"]\n\
+                when = \"author.approved > 3\"\n";
+    std::fs::write(rules.path().join("20-trust.toml"), more).unwrap();
+
+    let output = run(&["rules", "check", path(&rules)], "");
+
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let said = said(&output);
+    assert!(said.contains("10-own.toml:7"), "{said}");
+    assert!(!said.contains("names no rule"), "{said}");
+}
+
+#[test]
 fn a_mistake_is_shown_at_its_place_with_the_nearest_name() {
     let rules = folder_with(&RULE.replace("links.count > 1", "links.cuont > 1"));
 

@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use super::{Effect, Filled, Match, Run};
 use crate::domain::verdict::{
-    Action, Degraded, Evaluation, Finding, Hard, Label, Outcome, Place, Points, Span,
+    Action, Degraded, Evaluation, Field, Finding, Hard, Label, Outcome, Place, Points, Span,
 };
+use crate::rules::Rule;
 use crate::rules::compile::FIELDS;
 use crate::rules::expr::Scope;
 use crate::rules::facts::FactId;
+use crate::text::links::Form;
 
 /// A finding on its way, with what the sum needs of its rule.
 struct Weighed {
@@ -87,7 +89,7 @@ fn weigh(run: &Run<'_>, found: &Match) -> Option<Weighed> {
             action, priority, ..
         } => (0.0, *action, None, *priority),
     };
-    let places = places(found);
+    let mut places = places(found);
     let hit = places.first().and_then(|place| {
         let span = place.spans.first()?;
         run.field(place.field)
@@ -98,7 +100,12 @@ fn weigh(run: &Run<'_>, found: &Match) -> Option<Weighed> {
         label: rule.label,
         points,
         message: rule.because.fill(&Filled { run, hit }),
-        places,
+        places: {
+            if places.is_empty() {
+                places.extend(links_asked_for(run, rule));
+            }
+            places
+        },
         action,
         shadow: found.is_shadow,
         evasion: is_evasion,
@@ -109,6 +116,43 @@ fn weigh(run: &Run<'_>, found: &Match) -> Option<Weighed> {
         finding,
         group,
         priority,
+    })
+}
+
+/// The links that a condition counted, for a rule that has nothing else to point at.
+fn links_asked_for(run: &Run<'_>, rule: &Rule) -> Option<Place> {
+    const ABOUT_LINKS: [FactId; 8] = [
+        FactId::LinksCount,
+        FactId::LinksDomains,
+        FactId::LinksRatio,
+        FactId::LinksNewDomains,
+        FactId::LinksShorteners,
+        FactId::LinksAnchorMismatch,
+        FactId::LinksBbcode,
+        FactId::LinksHtml,
+    ];
+    let asked = rule.when.as_ref()?.facts;
+    let links = run.derived.links(run.subject, Field::Body);
+    let mut spans: Vec<Span> = links
+        .iter()
+        .filter(|link| {
+            ABOUT_LINKS.iter().any(|fact| {
+                asked.contains(*fact)
+                    && match fact {
+                        FactId::LinksShorteners => run.rules.is_shortener(&link.host),
+                        FactId::LinksAnchorMismatch => link.is_mismatched,
+                        FactId::LinksBbcode => link.form == Form::Bbcode,
+                        FactId::LinksHtml => link.form == Form::Html,
+                        _ => true,
+                    }
+            })
+        })
+        .map(|link| super::span_of(link.span.clone()))
+        .collect();
+    spans.truncate(super::MAX_PLACES);
+    (!spans.is_empty()).then_some(Place {
+        field: Field::Body,
+        spans,
     })
 }
 

@@ -11,6 +11,9 @@ use crate::rules::diagnostic::suggest;
 /// One day, to make `until` include its day.
 const DAY: Duration = Duration::from_hours(24);
 
+/// Lines of a list, at most: what still loads within seconds and some hundred MiB.
+const MOST_ENTRIES: usize = 1_000_000;
+
 /// A list as read; expired lines are gone.
 #[derive(Debug)]
 pub(in crate::rules) struct RawList<'a> {
@@ -128,6 +131,11 @@ pub(super) fn read<'a>(file: File<'a>, today: Timestamp, log: &mut Log) -> RawLi
                 list.next_expiry = Some(list.next_expiry.map_or(expiry, |next| next.min(expiry)));
             }
             None => {}
+        }
+        if list.entries.len() == MOST_ENTRIES {
+            let message = format!("a list may have at most {MOST_ENTRIES} lines that count");
+            log.error(file, "too-long", &span, message);
+            break;
         }
         list.entries.push(RawEntry { text, span });
     }

@@ -92,6 +92,14 @@ impl Log {
         self.diagnostics.push(diagnostic);
     }
 
+    /// Whether a file cannot be read at all.
+    pub(in crate::rules) fn has_unread_files(&self) -> bool {
+        let codes = ["toml", "not-utf8"];
+        self.diagnostics
+            .iter()
+            .any(|diagnostic| codes.contains(&diagnostic.code))
+    }
+
     /// Whether anything noted so far keeps the set from loading.
     pub(in crate::rules) fn has_errors(&self) -> bool {
         self.diagnostics.iter().any(Diagnostic::is_error)

@@ -44,6 +44,22 @@ pub(super) struct Stored {
 /// classes of bytes at most 5 MiB.
 const TABLE_BELOW_KEY_BYTES: usize = 24 * 1024;
 
+/// A byte that UTF-8 never has, and so no key and no text.
+const NO_BYTE: u8 = 0xff;
+
+/// The length of a first pattern that matches nothing.
+///
+/// When it is built, an automaton moves its matching states to the front by swaps and then follows each chain of swaps to
+/// its end. Where nearly every state matches (`item1`, `item12`, `item123` …) the few others are swapped along through
+/// all of them, and the chains grow with the list: 100,000 such words took seconds. With these states standing first
+/// there are as many more chains, and each is so much shorter.
+fn decoy_length(kind: AhoCorasickKind) -> usize {
+    match kind {
+        AhoCorasickKind::DFA => 0,
+        _ => 4096,
+    }
+}
+
 impl Set {
     /// Builds the set.
     #[expect(
@@ -93,11 +109,17 @@ impl Set {
         } else {
             AhoCorasickKind::ContiguousNFA
         };
+        let decoy = vec![NO_BYTE; decoy_length(kind)];
+        let decoys = (!decoy.is_empty()).then_some(&*decoy);
         let automaton = AhoCorasick::builder()
             .match_kind(MatchKind::Standard)
             .kind(Some(kind))
             .prefilter(false)
-            .build(patterns())?;
+            .build(decoys.into_iter().chain(patterns().map(|key| &**key)))?;
+        if decoys.is_some() {
+            // The decoy is the first pattern and stands for no entry.
+            first_target.insert(0, 0);
+        }
         first_target.push(targets.len() as u32);
 
         let mut set = Self {
