@@ -254,7 +254,7 @@ impl Keyring {
     pub fn network_mark(&self, site: SiteId, ip: Option<IpAddr>, now: Timestamp) -> [u8; 32] {
         let day = now.0.div_euclid(DAY_US).to_be_bytes();
         let address = match ip.map(|ip| ip.to_canonical()) {
-            Some(IpAddr::V4(v4)) => v4.octets().to_vec(),
+            Some(IpAddr::V4(v4)) => v4.octets()[..3].to_vec(),
             Some(IpAddr::V6(v6)) => v6.octets()[..8].to_vec(),
             None => Vec::new(),
         };

@@ -18,6 +18,7 @@ pub mod assets;
 pub mod avatar;
 pub mod client;
 pub mod console;
+mod describe;
 pub mod extract;
 pub mod front;
 pub mod limits;
@@ -94,7 +95,9 @@ pub fn front(
         .merge(api::routes::<WebState>())
         .merge(moderate::routes())
         .split_for_parts();
-    let description = Description(Arc::new(serde_json::to_value(&description)?));
+    let mut description = serde_json::to_value(&description)?;
+    describe::complete(&mut description);
+    let description = Description(Arc::new(description));
     let mut all: Router<WebState> = routes
         .merge(console::routes())
         .merge(reader::routes())

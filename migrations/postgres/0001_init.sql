@@ -185,6 +185,7 @@ create table decision (
 );
 create index decision_comment on decision (site_id, comment_id, id);
 create index decision_batch on decision (batch_id);
+create index decision_id on decision (id);
 
 create table report (
     site_id      uuid not null,

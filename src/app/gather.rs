@@ -27,6 +27,15 @@ pub struct Client {
     pub referrer: Option<String>,
 }
 
+impl Client {
+    /// The network, if it tells one reader from another. One on this machine does not: behind it stand the blog's own
+    /// program, or every reader of a proxy that `server.trusted_proxies` does not name.
+    fn telling_network(&self) -> Option<String> {
+        let ip = self.ip?.to_canonical();
+        (!ip.is_loopback()).then(|| network(ip))
+    }
+}
+
 /// What is known of the author beyond what was typed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Proof {
@@ -62,6 +71,7 @@ pub async fn facts(
     site: &Site,
     submission: &Submission,
     (client, proof, form): (&Client, Proof, FormUse),
+    key_mark: Option<Uuid>,
     now: Timestamp,
 ) -> Gathered {
     let typed_mark = app
@@ -74,6 +84,7 @@ pub async fn facts(
         proof: proof.receipt,
         account: proof.account,
         typed_mark,
+        key_mark,
     };
     let signals = ask(app, question).await;
     let mut facts = Facts::new();
@@ -118,6 +129,7 @@ pub async fn edit_facts(
         proof: None,
         account: Some(standing.author),
         typed_mark: standing.typed_mark.unwrap_or_default(),
+        key_mark: None,
     };
     let signals = ask(app, question).await;
     let mut facts = Facts::new();
@@ -188,8 +200,8 @@ pub fn set_address(facts: &mut Facts, email: &EmailAddress) {
 }
 
 fn set_client(facts: &mut Facts, client: &Client, form: FormUse) {
-    if let Some(ip) = client.ip {
-        facts.set(FactId::IpNet, Value::Text(network(ip).into()));
+    if let Some(network) = client.telling_network() {
+        facts.set(FactId::IpNet, Value::Text(network.into()));
     }
     if let Some(agent) = &client.user_agent {
         facts.set(FactId::ClientUserAgent, Value::Text(agent.as_str().into()));
@@ -266,7 +278,7 @@ fn counter_keys(
     let mut keys: Vec<Vec<String>> = vec![Vec::with_capacity(parts.len())];
     for part in parts {
         let values: Vec<String> = match part {
-            CounterKey::IpNet => client.ip.map(network).into_iter().collect(),
+            CounterKey::IpNet => client.telling_network().into_iter().collect(),
             CounterKey::Author => author.map(|id| id.to_string()).into_iter().collect(),
             CounterKey::Email => {
                 vec![hex::encode(
@@ -356,6 +368,22 @@ mod tests {
         ];
         for (address, expected) in cases {
             assert_eq!(network(address.parse().unwrap()), expected);
+        }
+    }
+
+    #[test]
+    fn a_client_on_this_machine_has_no_network_that_tells() {
+        for (ip, expected) in [
+            ("127.0.0.1", None),
+            ("::1", None),
+            ("::ffff:127.0.0.1", None),
+            ("192.0.2.1", Some("192.0.2.0/24")),
+        ] {
+            let client = Client {
+                ip: Some(ip.parse().unwrap()),
+                ..Client::default()
+            };
+            assert_eq!(client.telling_network().as_deref(), expected, "{ip}");
         }
     }
 

@@ -229,8 +229,8 @@ fn new_keys() -> Result<SiteKeys, SealError> {
 }
 
 async fn refresh(app: &App) -> Result<(), PlaceError> {
-    let revision = app.store.revision().await?;
-    Ok(app.sites.refresh(&app.store, revision).await?)
+    app.sites.catch_up(&app.store).await?;
+    Ok(())
 }
 
 async fn audit(

@@ -44,8 +44,13 @@ pub enum ReviewError {
     #[error("the decision cannot be taken back any more")]
     CannotUndo,
     /// A rejection needs a label; the others have none.
-    #[error("{0}")]
-    Invalid(&'static str),
+    #[error("{what}")]
+    Invalid {
+        /// Which part of the request.
+        field: &'static str,
+        /// What is wrong with it.
+        what: &'static str,
+    },
     /// Not the caller's fault.
     #[error("the decision could not be stored")]
     Fault(#[from] Fault),
@@ -286,16 +291,20 @@ pub struct Wish {
 impl Wish {
     fn checked(mut self) -> Result<Self, ReviewError> {
         if self.decision == Decision::Reject && self.label.is_none() {
-            return Err(ReviewError::Invalid(
-                "a rejection needs a label: spam, abuse, quality or policy",
-            ));
+            return Err(ReviewError::Invalid {
+                field: "label",
+                what: "a rejection needs a label: spam, abuse, quality or policy",
+            });
         }
         if self
             .note
             .as_ref()
             .is_some_and(|note| note.len() > NOTE_BYTES)
         {
-            return Err(ReviewError::Invalid("a note may have at most 2000 bytes"));
+            return Err(ReviewError::Invalid {
+                field: "note",
+                what: "a note may have at most 2000 bytes",
+            });
         }
         if self.decision == Decision::Approve {
             self.label = None;
@@ -407,9 +416,10 @@ pub async fn decide_many(
     require(actor, Permission::Moderate)?;
     let wish = wish.checked()?;
     if items.is_empty() || items.len() > MAX_BATCH {
-        return Err(ReviewError::Invalid(
-            "between 1 and 1000 items can be decided together",
-        ));
+        return Err(ReviewError::Invalid {
+            field: "items",
+            what: "between 1 and 1000 items can be decided together",
+        });
     }
     let mut sited = Vec::with_capacity(items.len());
     for (id, version) in items {
@@ -783,9 +793,10 @@ pub async fn reveal(
     require(actor, Permission::Reveal)?;
     let reason = reason.trim().to_owned();
     if reason.is_empty() || reason.len() > NOTE_BYTES {
-        return Err(ReviewError::Invalid(
-            "a reason of 1 to 2000 bytes is needed",
-        ));
+        return Err(ReviewError::Invalid {
+            field: "reason",
+            what: "say why, in at most 2000 bytes",
+        });
     }
     let site = site_of(app, actor, id).await?;
     let sealed = app
@@ -838,6 +849,10 @@ pub async fn audit_log(
     limit: u16,
 ) -> Result<Vec<AuditRow>, ReviewError> {
     require(actor, Permission::ReadAudit)?;
+    // The log is the installation's, not a site's.
+    if !actor.moderator.is_everywhere() {
+        return Err(ReviewError::Forbidden);
+    }
     Ok(app.store.audit_log(cursor, i64::from(limit)).await?)
 }
 

@@ -1,5 +1,6 @@
 //! Sites as last read from the store. A running server honours at once what a command changed: every submission reads
-//! the store's revision together with its other signals, and a sweep asks for it several times a second.
+//! the store's revision together with its other signals and starts again if it has moved, a site or key that is not known
+//! here is looked for in the store, and a sweep asks several times a second.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -65,15 +66,24 @@ impl Sites {
         self.current.load()
     }
 
-    /// Reads the sites again if the store has moved past what is known here.
+    /// Reads the sites again if the store has moved past what is known here; true if it had.
     ///
     /// # Errors
     /// What the store said.
-    pub async fn refresh(&self, store: &Store, revision: i64) -> Result<(), StoreError> {
-        if revision > self.current.load().revision {
+    pub async fn refresh(&self, store: &Store, revision: i64) -> Result<bool, StoreError> {
+        let is_behind = revision > self.current.load().revision;
+        if is_behind {
             self.current.store(Arc::new(read(store).await?));
         }
-        Ok(())
+        Ok(is_behind)
+    }
+
+    /// Asks the store whether it has moved on, and reads the sites again if so; true if it had.
+    ///
+    /// # Errors
+    /// What the store said.
+    pub async fn catch_up(&self, store: &Store) -> Result<bool, StoreError> {
+        self.refresh(store, store.revision().await?).await
     }
 }
 

@@ -101,6 +101,9 @@ pub enum SubmitError {
     /// The same author said the same here.
     #[error("the same comment is here already")]
     Duplicate,
+    /// The site was changed while the submission was on its way: look it up again and start over.
+    #[error("the site has just been changed")]
+    SiteChanged,
     /// The idempotency key stands for other content.
     #[error("the idempotency key was used for other content")]
     KeyReused,
@@ -135,7 +138,12 @@ pub async fn submit(app: &App, site: &Arc<Site>, arrival: Arrival) -> Result<Rec
     let account = (by_site && !draft.account.is_empty())
         .then(|| app.keyring.account_author(site.id, &draft.account).0);
     // 1 parse: pure, all field errors at once.
-    let submission = Submission::parse(draft, &app.settings.limits).map_err(SubmitError::Fields)?;
+    let mut submission =
+        Submission::parse(draft, &app.settings.limits).map_err(SubmitError::Fields)?;
+    if !by_site {
+        // Anybody can send any address; only one of the blog's own becomes the thread's.
+        submission.thread_url.take_if(|url| !site.has_page(url));
+    }
     let _twin = match &key {
         Some(key) => Some(
             app.in_flight
@@ -150,16 +158,33 @@ pub async fn submit(app: &App, site: &Arc<Site>, arrival: Arrival) -> Result<Rec
         .and_then(|proof| app.keyring.verify_receipt(proof));
     let proof = Proof { receipt, account };
     // 2 gather: the only reads; what is missing stays unknown.
-    let gathered = gather::facts(app, site, &submission, (&client, proof, form), now).await;
+    let mark = key.as_ref().map(|key| key.mark);
+    let gathered = gather::facts(app, site, &submission, (&client, proof, form), mark, now).await;
     if let Some(signals) = &gathered.signals {
         app.sites.refresh(&app.store, signals.revision).await?;
+        // Whoever read it again, we or another task: what was checked must still be so.
+        let is_same = match app.sites.current().by_id(site.id) {
+            Some(known) => Arc::ptr_eq(known, site) || known == site,
+            None => false,
+        };
+        if !is_same {
+            return Err(SubmitError::SiteChanged);
+        }
+        // A retry hears what its first request heard, whatever has become of the place since.
+        if let (Some(key), Some(first)) = (&key, signals.known_comment) {
+            return if signals.known_content.as_deref() == Some(&key.content_hash.0[..]) {
+                first_answer(app, site.id, CommentId(first)).await
+            } else {
+                Err(SubmitError::KeyReused)
+            };
+        }
         check_place(app, &submission, signals, now)?;
     }
     // 3 evaluate and 4 decide: pure; a filter that fails sends the comment to a person.
     let judged = judge(app, case(site, &submission, &gathered)).await;
     // 5 record: one transaction, in a task of its own.
     let new = new_comment(
-        app, site, submission, &gathered, account, &client, &judged, key, now,
+        app, site, submission, by_site, &gathered, account, &client, &judged, key, now,
     )?;
     record(app, site, new, judged).await
 }
@@ -343,6 +368,7 @@ fn new_comment(
     app: &App,
     site: &Site,
     submission: Submission,
+    by_site: bool,
     gathered: &Gathered,
     account: Option<Uuid>,
     client: &Client,
@@ -376,28 +402,8 @@ fn new_comment(
         })
         .transpose()
         .map_err(keys)?;
-    let network = app.keyring.network_mark(site.id, client.ip, now);
-    let mut duplicate_marks = vec![app.keyring.mark(
-        site.id,
-        "duplicate/typed",
-        &[
-            submission.thread.as_str().as_bytes(),
-            &email_index,
-            &network,
-            submission.body.trim().as_bytes(),
-        ],
-    )];
-    if let Some(author) = proven {
-        duplicate_marks.push(app.keyring.mark(
-            site.id,
-            "duplicate/proven",
-            &[
-                submission.thread.as_str().as_bytes(),
-                author.as_bytes(),
-                submission.body.trim().as_bytes(),
-            ],
-        ));
-    }
+    let duplicate_marks =
+        duplicate_marks(app, site, &submission, &email_index, client, proven, now);
     let outcome = judged.verdict.outcome;
     let answer = app.settings.answer_to(judged);
     let quiet = outcome == Outcome::Reject && answer == Status::Pending;
@@ -408,6 +414,7 @@ fn new_comment(
             key: submission.thread.as_str().to_owned(),
             url: submission.thread_url.map(|url| url.as_str().to_owned()),
             title: submission.thread_title,
+            is_told_by_site: by_site,
         },
         id,
         parent_id: submission.parent,
@@ -450,6 +457,28 @@ fn new_comment(
         idempotency,
         event_id: new_id(now)?,
     })
+}
+
+/// Keyed hashes by which the same words of the same author in the same thread are known: one for who they typed to be, in
+/// their network, and one for who they proved to be.
+fn duplicate_marks(
+    app: &App,
+    site: &Site,
+    submission: &Submission,
+    email_index: &[u8],
+    client: &Client,
+    proven: Option<Uuid>,
+    now: Timestamp,
+) -> Vec<Uuid> {
+    let (thread, text) = (submission.thread.as_str(), submission.body.trim());
+    let network = app.keyring.network_mark(site.id, client.ip, now);
+    let typed: [&[u8]; 4] = [thread.as_bytes(), email_index, &network, text.as_bytes()];
+    let typed = app.keyring.mark(site.id, "duplicate/typed", &typed);
+    let proven = proven.map(|author| {
+        let parts: [&[u8]; 3] = [thread.as_bytes(), author.as_bytes(), text.as_bytes()];
+        app.keyring.mark(site.id, "duplicate/proven", &parts)
+    });
+    std::iter::once(typed).chain(proven).collect()
 }
 
 impl super::Settings {

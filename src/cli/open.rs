@@ -146,8 +146,7 @@ pub(super) async fn ensure_demo(app: &App) -> Result<(), Failure> {
             tx.add_site(&site, now).await?;
         }
         tx.commit().await?;
-        let revision = own.store.revision().await?;
-        own.sites.refresh(&own.store, revision).await?;
+        own.sites.catch_up(&own.store).await?;
         Ok::<_, Fault>(())
     })
     .await

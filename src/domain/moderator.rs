@@ -85,6 +85,12 @@ impl Moderator {
         self.role >= least
     }
 
+    /// True if every site is theirs, those of tomorrow too.
+    #[must_use]
+    pub fn is_everywhere(&self) -> bool {
+        self.sites.is_none()
+    }
+
     /// True if `site` is among theirs.
     #[must_use]
     pub fn works_at(&self, site: SiteId) -> bool {

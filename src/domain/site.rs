@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::author::Website;
 use super::id::SiteId;
 use super::time::Timestamp;
 
@@ -105,5 +106,12 @@ impl Site {
         self.origins
             .iter()
             .any(|known| known.eq_ignore_ascii_case(origin))
+    }
+
+    /// True if `address` is on one of the site's origins.
+    #[must_use]
+    pub fn has_page(&self, address: &Website) -> bool {
+        url::Url::parse(address.as_str())
+            .is_ok_and(|url| self.has_origin(&url.origin().ascii_serialization()))
     }
 }

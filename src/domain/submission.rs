@@ -60,6 +60,9 @@ impl Default for Limits {
     }
 }
 
+/// The longest id of an account at the blog, in bytes.
+const ACCOUNT_BYTES: usize = 512;
+
 /// A valid submission.
 #[derive(Clone, Debug)]
 pub struct Submission {
@@ -133,6 +136,12 @@ impl Submission {
             .map_err(|wrong| note("body", wrong))
             .ok();
         let proof = Some(draft.proof).filter(|proof| !proof.trim().is_empty());
+        if draft.account.len() > ACCOUNT_BYTES {
+            let max_bytes = ACCOUNT_BYTES;
+            note("author.account", Wrong::TooLong { max_bytes });
+        } else if draft.account.chars().any(char::is_control) {
+            note("author.account", Wrong::ControlCharacter);
+        }
 
         match (thread, name, email, body) {
             (Some(thread), Some(name), Some(email), Some(body)) if errors.is_empty() => Ok(Self {

@@ -220,6 +220,13 @@ const BATCH: &str = "
     from decision d join moderator m on m.id = d.moderator_id
     where d.batch_id = $1 order by d.comment_id";
 
+/// One decision, whatever batch it is part of.
+const DECISION: &str = "
+    select d.id, d.batch_id, d.site_id, d.comment_id, d.version, d.decision, d.label, d.note, d.moderator_id,
+        m.name as moderator, d.decided_at, d.undone_at, d.before
+    from decision d join moderator m on m.id = d.moderator_id
+    where d.id = $1";
+
 /// Keys beyond every real one. `i64` holds no more whole reports than this.
 const BEYOND: f64 = 9.0e18;
 
@@ -453,12 +460,17 @@ impl Tx {
         Ok(())
     }
 
-    /// The decisions that are undone by undoing `id`, which names a decision or a whole batch.
+    /// The decisions that are undone by undoing `id`, which names one decision or a whole batch.
     ///
     /// # Errors
     /// What the database said.
     pub async fn decisions_to_undo(&mut self, id: Uuid) -> Result<Vec<DecisionRow>, StoreError> {
-        Ok(on!(self, conn => sqlx::query_as(BATCH).bind(id).fetch_all(conn).await?))
+        let batch: Vec<DecisionRow> =
+            on!(self, conn => sqlx::query_as(BATCH).bind(id).fetch_all(conn).await?);
+        if !batch.is_empty() {
+            return Ok(batch);
+        }
+        Ok(on!(self, conn => sqlx::query_as(DECISION).bind(id).fetch_all(conn).await?))
     }
 
     /// Marks a decision as taken back.

@@ -35,6 +35,8 @@ pub struct Question {
     pub account: Option<Uuid>,
     /// Keyed hash of typed name and address.
     pub typed_mark: Uuid,
+    /// Hash of the caller's idempotency key and its scope.
+    pub key_mark: Option<Uuid>,
 }
 
 /// What the store knows. All `None` of one group means: not there.
@@ -68,6 +70,10 @@ pub struct Signals {
     pub first_seen: Option<i64>,
     /// Of the typed name and address, which prove nothing.
     pub typed_approved: Option<i64>,
+    /// The comment that a request with the same idempotency key made.
+    pub known_comment: Option<Uuid>,
+    /// What that request held, hashed.
+    pub known_content: Option<Vec<u8>>,
 }
 
 impl Store {
@@ -157,16 +163,18 @@ const SIGNALS: Sql = batch!(
         p.author_id as parent_author_id, p.depth as parent_depth,
         a.author_id as proven_author_id,
         h.approved, h.pending, h.rejected, h.first_seen,
-        y.approved as typed_approved
+        y.approved as typed_approved,
+        i.comment_id as known_comment, i.content_hash as known_content
      from",
-    [n int, site_id uuid, thread text, parent uuid, proof uuid, account uuid, typed_mark uuid],
+    [n int, site_id uuid, thread text, parent uuid, proof uuid, account uuid, typed_mark uuid, key_mark uuid],
     "cross join revision r
      left join thread t on t.site_id = b.site_id and t.key = b.thread
      left join comment p on p.site_id = b.site_id and p.id = b.parent
      left join thread pt on pt.site_id = b.site_id and pt.id = p.thread_id
      left join comment a on a.site_id = b.site_id and a.id = b.proof
      left join author_record h on h.site_id = b.site_id and h.mark = coalesce(b.account, a.author_id)
-     left join author_record y on y.site_id = b.site_id and y.mark = b.typed_mark"
+     left join author_record y on y.site_id = b.site_id and y.mark = b.typed_mark
+     left join idempotency i on i.site_id = b.site_id and i.mark = b.key_mark"
 );
 
 #[derive(Serialize)]
@@ -178,6 +186,7 @@ struct Row<'a> {
     proof: Option<Uuid>,
     account: Option<Uuid>,
     typed_mark: Uuid,
+    key_mark: Option<Uuid>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -200,6 +209,7 @@ async fn ask_all(pools: &Pools, questions: &[Question]) -> Result<Vec<Signals>, 
             proof: question.proof.map(|id| id.0),
             account: question.account,
             typed_mark: question.typed_mark,
+            key_mark: question.key_mark,
         })
         .collect();
     let json = super::to_json(&rows)?;

@@ -99,10 +99,12 @@ pub struct NewThread {
     pub id: Uuid,
     /// Its key.
     pub key: String,
-    /// Kept if the thread has none yet.
+    /// Kept if the thread has none yet, or if the site itself says so.
     pub url: Option<String>,
-    /// Kept if the thread has none yet.
+    /// As `url`.
     pub title: Option<String>,
+    /// The site itself says so, by its API key: its word replaces what a reader's page said.
+    pub is_told_by_site: bool,
 }
 
 /// A verdict as stored beside a version.
@@ -354,6 +356,11 @@ const COUNT_THREADS: Sql = insert!(
         pending = thread.pending + excluded.pending, rejected = thread.rejected + excluded.rejected,
         changes = thread.changes + excluded.changes"
 );
+const TELL_THREADS: Sql = batch!(
+    "update thread set url = coalesce(b.url, thread.url), title = coalesce(b.title, thread.title) from",
+    [site_id uuid, key text, url text, title text],
+    "where thread.site_id = b.site_id and thread.key = b.key"
+);
 const INSERT_COMMENTS: Sql = batch!(
     "insert into comment (site_id, id, thread_id, parent_id, depth, status, version, public_version, answer, label, risk,
         author_id, author_proven, author_name, author_url, email_sealed, email_index, typed_mark,
@@ -432,6 +439,14 @@ struct ThreadRow<'a> {
     rejected: i64,
     withdrawn: i64,
     changes: i64,
+}
+
+#[derive(Serialize)]
+struct ToldThread<'a> {
+    site_id: Uuid,
+    key: &'a str,
+    url: Option<&'a str>,
+    title: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -719,6 +734,10 @@ async fn claim_marks(
 
 async fn insert_all(tx: &mut Tx, new: &[&NewComment]) -> Result<(), StoreError> {
     tx.run(COUNT_THREADS, &thread_rows(new)).await?;
+    let told = told_threads(new);
+    if !told.is_empty() {
+        tx.run(TELL_THREADS, &told).await?;
+    }
     let comments: Vec<CommentRow<'_>> = new.iter().map(|comment| comment_row(comment)).collect();
     tx.run(INSERT_COMMENTS, &comments).await?;
     let versions: Vec<VersionRow<'_>> = new
@@ -831,6 +850,24 @@ fn thread_rows<'a>(new: &[&'a NewComment]) -> Vec<ThreadRow<'a>> {
         }
     }
     rows.into_values().collect()
+}
+
+/// What sites say of their own threads, the last word of a batch for each.
+fn told_threads<'a>(new: &[&'a NewComment]) -> Vec<ToldThread<'a>> {
+    let mut told = BTreeMap::new();
+    for comment in new.iter().filter(|new| new.thread.is_told_by_site) {
+        let thread = &comment.thread;
+        if thread.url.is_some() || thread.title.is_some() {
+            let row = ToldThread {
+                site_id: comment.site_id.0,
+                key: &thread.key,
+                url: thread.url.as_deref(),
+                title: thread.title.as_deref(),
+            };
+            told.insert((comment.site_id, &thread.key), row);
+        }
+    }
+    told.into_values().collect()
 }
 
 fn author_rows(new: &[&NewComment]) -> Vec<AuthorRow> {

@@ -37,6 +37,7 @@ use crate::app::author::{self, AuthorError, OwnComment};
 use crate::app::gather::Client;
 use crate::app::submit::{self, Answer, Arrival, Face, Receipt, SubmitError};
 use crate::app::threads::{self, Order, PageKey, Rendered};
+use crate::domain::author::Wrong;
 use crate::domain::{
     CommentId, Draft, EmailAddress, Label, Site, Status, Submission, ThreadKey, Timestamp,
 };
@@ -205,29 +206,89 @@ async fn submit(
     headers: HeaderMap,
     body: Result<Body, Problem>,
 ) -> Result<Response, Problem> {
-    let site = find_site(&app, &site)?;
-    let by_site = authorise(&site, &headers)?;
+    let site = find_site(&app, &site).await?;
+    let by_site = authorise(&app, &site, &headers).await?;
     let media = Media::of(&headers)?;
     let Body(body) = body?;
+    match submit_once(
+        &app, &limits, &site, &arrived, &headers, media, &body, by_site,
+    )
+    .await
+    {
+        Err(Refusal::SiteChanged) => {}
+        outcome => return outcome.map_err(Refusal::problem),
+    }
+    // Keys, origins or the site itself are others now; once more by what they are. Changes do not come so fast that a third
+    // time would be needed, and a caller who is told to come back may do so.
+    let site = find_site(&app, site.key.as_str()).await?;
+    let by_site = authorise(&app, &site, &headers).await?;
+    submit_once(
+        &app, &limits, &site, &arrived, &headers, media, &body, by_site,
+    )
+    .await
+    .map_err(Refusal::problem)
+}
+
+/// Why a submission got no answer of its own.
+enum Refusal {
+    /// The site was changed meanwhile.
+    SiteChanged,
+    /// This is why.
+    Because(Problem),
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Self::Because(problem)
+    }
+}
+
+impl Refusal {
+    fn problem(self) -> Problem {
+        match self {
+            Self::SiteChanged => Problem::unavailable("the site was changed"),
+            Self::Because(problem) => problem,
+        }
+    }
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "a request in its parts, read but not judged"
+)]
+async fn submit_once(
+    app: &App,
+    limits: &Limits,
+    site: &Arc<Site>,
+    arrived: &Arrived,
+    headers: &HeaderMap,
+    media: Media,
+    body: &Bytes,
+    by_site: bool,
+) -> Result<Response, Refusal> {
     match media {
         Media::Json => {
-            let (draft, client, faults) = read_json(&body)?;
-            let client = client_of(&arrived, &headers, by_site.then_some(client))?;
-            let key = read_key(&headers)?;
+            let (draft, client, faults) = read_json(body)?;
+            let client = client_of(arrived, headers, by_site.then_some(client))?;
+            let key = read_key(headers)?;
             let arrival = Arrival {
                 draft,
                 client,
                 by_site,
                 idempotency_key: key,
             };
-            let receipt = take(&app, &limits, &site, arrival, faults).await?;
-            answer(&app, receipt)
+            let receipt = take(app, limits, site, arrival, faults).await?;
+            Ok(answer(app, receipt)?)
         }
         Media::Form => {
-            let form = Pairs::parse(&body)?;
-            let outcome =
-                submit_form(&app, &limits, &site, &arrived, &headers, &form, by_site).await;
-            Ok(reader::form_outcome(&app, &site, &headers, &form, outcome))
+            let form = Pairs::parse(body)?;
+            let outcome = submit_form(app, limits, site, arrived, headers, &form, by_site).await;
+            let outcome = match outcome {
+                Ok(receipt) => Ok(receipt),
+                Err(Refusal::Because(problem)) => Err(problem),
+                Err(Refusal::SiteChanged) => return Err(Refusal::SiteChanged),
+            };
+            Ok(reader::form_outcome(app, site, headers, &form, outcome))
         }
     }
 }
@@ -240,7 +301,7 @@ async fn submit_form(
     headers: &HeaderMap,
     form: &Pairs,
     by_site: bool,
-) -> Result<Receipt, Problem> {
+) -> Result<Receipt, Refusal> {
     let draft = read_form(app, site, form);
     // A double click sends the same stamp with the same words; a second thought sends other words.
     let key = match read_key(headers)? {
@@ -268,7 +329,7 @@ async fn take(
     site: &Arc<Site>,
     arrival: Arrival,
     faults: Vec<FieldProblem>,
-) -> Result<Receipt, Problem> {
+) -> Result<Receipt, Refusal> {
     if !faults.is_empty() {
         // Wrong keys and wrong values are told in the same breath.
         let values = Submission::parse(arrival.draft, &app.settings.limits)
@@ -276,13 +337,20 @@ async fn take(
             .unwrap_or_default();
         let mut errors = faults;
         for value in values {
-            if errors.iter().all(|error| error.field != value.field) {
+            // What was taken out because of its type, with all that was in it, is not wrong besides.
+            let is_told = |error: &FieldProblem| {
+                let rest = value.field.strip_prefix(&*error.field);
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            };
+            if !errors.iter().any(is_told) {
                 errors.push(value.into());
             }
         }
-        return Err(Problem::fields(errors));
+        return Err(Problem::fields(errors).into());
     }
-    limits.submission(site.id, arrival.client.ip.map(NetKey::from))?;
+    limits
+        .submission(site.id, arrival.client.ip.map(NetKey::from))
+        .map_err(Problem::from)?;
     if limits.counts_authors()
         && let Ok(email) =
             EmailAddress::parse(&arrival.draft.email, app.settings.limits.email_bytes)
@@ -290,11 +358,14 @@ async fn take(
         let index = app.keyring.blind_index(site.id, &email);
         let mut mark = [0; 16];
         mark.copy_from_slice(&index[..16]);
-        limits.author(mark)?;
+        limits.author(mark).map_err(Problem::from)?;
     }
     submit::submit(app, site, arrival)
         .await
-        .map_err(submit_problem)
+        .map_err(|error| match error {
+            SubmitError::SiteChanged => Refusal::SiteChanged,
+            error => Refusal::Because(submit_problem(error)),
+        })
 }
 
 /// The answer to a submission in JSON.
@@ -303,7 +374,9 @@ fn answer(app: &App, receipt: Receipt) -> Result<Response, Problem> {
         Answer::Published => (StatusCode::CREATED, Status::Approved),
         Answer::Waiting => (StatusCode::ACCEPTED, Status::Pending),
         Answer::Rejected { label, reply } => {
+            // The occurrence is the comment, not the request: a retry hears the same, to the byte.
             return Err(rejected(label, reply)
+                .with("instance", format!("urn:uuid:{}", receipt.id))
                 .with("id", receipt.id.to_string())
                 .with("receipt", receipt.token));
         }
@@ -350,6 +423,7 @@ fn submit_problem(error: SubmitError) -> Problem {
         SubmitError::Duplicate => {
             Problem::new(Slug::Duplicate).because("You have said exactly this here before.")
         }
+        SubmitError::SiteChanged => Problem::unavailable("the site was changed"),
         SubmitError::KeyReused => Problem::new(Slug::KeyReused).because(
             "This Idempotency-Key stands for another comment; make a new key for a new comment.",
         ),
@@ -413,20 +487,32 @@ pub(super) fn read_form(app: &App, site: &Site, form: &Pairs) -> Draft {
     }
 }
 
-/// The enabled site of a key.
-pub(super) fn find_site(app: &App, key: &str) -> Result<Arc<Site>, Problem> {
-    let sites = app.sites.current();
-    sites
-        .by_key(key)
-        .cloned()
-        .ok_or_else(|| Problem::not_found("There is no such site."))
+/// The enabled site of a key. One that is not known here may have been added a moment ago.
+pub(super) async fn find_site(app: &App, key: &str) -> Result<Arc<Site>, Problem> {
+    let known = |app: &App| app.sites.current().by_key(key).cloned();
+    if let Some(site) = known(app) {
+        return Ok(site);
+    }
+    catch_up(app).await?;
+    known(app).ok_or_else(|| Problem::not_found("There is no such site."))
+}
+
+async fn catch_up(app: &App) -> Result<bool, Problem> {
+    let changed = app.sites.catch_up(&app.store).await;
+    changed.map_err(|error| faulty(&error.into()))
 }
 
 /// Checks who sends a comment: the blog by its key, or a page by its origin. True if the blog does.
-fn authorise(site: &Site, headers: &HeaderMap) -> Result<bool, Problem> {
+async fn authorise(app: &App, site: &Site, headers: &HeaderMap) -> Result<bool, Problem> {
     if headers.contains_key(AUTHORIZATION) {
-        let fits = bearer(headers).is_some_and(|key| is_api_key(site, key));
-        return if fits {
+        let fits = |site: &Site| bearer(headers).is_some_and(|key| is_api_key(site, key));
+        // A key that does not fit may be a moment old.
+        let is_new = !fits(site)
+            && catch_up(app).await?
+            && find_site(app, site.key.as_str())
+                .await
+                .is_ok_and(|site| fits(&site));
+        return if is_new || fits(site) {
             Ok(true)
         } else {
             Err(Problem::new(Slug::Unauthorized).because("This is not the site's API key."))
@@ -457,6 +543,19 @@ fn client_of(
     told: Option<ClientRef>,
 ) -> Result<Client, Problem> {
     if let Some(told) = told {
+        let account_and_texts = [
+            ("client.user_agent", &told.user_agent),
+            ("client.referrer", &told.referrer),
+        ];
+        for (field, text) in account_and_texts {
+            if text
+                .as_ref()
+                .is_some_and(|text| text.chars().any(char::is_control))
+            {
+                let wrong = Wrong::ControlCharacter;
+                return Err(Problem::field(field, wrong.code(), wrong.to_string()));
+            }
+        }
         let ip = told.ip.filter(|ip| !ip.trim().is_empty());
         let ip = ip
             .map(|ip| ip.trim().parse::<IpAddr>())
@@ -515,7 +614,7 @@ async fn form(
     Path(site): Path<String>,
     Query(query): Query,
 ) -> Result<Response, Problem> {
-    let site = find_site(&app, &site)?;
+    let site = find_site(&app, &site).await?;
     let thread = read_thread(&query)?;
     let open = !threads::is_closed(&app, &site, &thread)
         .await
@@ -555,9 +654,9 @@ async fn comments(
     Query(query): Query,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let site = find_site(&app, &site)?;
+    let site = find_site(&app, &site).await?;
     let thread = read_thread(&query)?;
-    let key = read_page(&query)?;
+    let key = read_page(&query, &thread)?;
     let rendered = match app.threads.get(site.id, &thread, key) {
         Some(rendered) => rendered,
         None => render(&app, &site, &thread, key).await?,
@@ -584,7 +683,9 @@ async fn render(
             .into_iter()
             .map(|(id, face)| CommentView::new(app, id, face))
             .collect(),
-        next_cursor: page.next.map(|id| id.simple().to_string()),
+        next_cursor: page
+            .next
+            .map(|id| format!("{:08x}{}", thread_mark(thread), id.simple())),
         total: page.total,
     };
     let body = serde_json::to_vec(&body).map_err(|error| Problem::internal(error.to_string()))?;
@@ -636,7 +737,21 @@ fn tagged(rendered: Rendered, headers: &HeaderMap, media: HeaderValue) -> Respon
     response
 }
 
-fn read_page(query: &Pairs) -> Result<PageKey, Problem> {
+/// A short hash of a thread's key, by which the cursor of another thread is noticed.
+fn thread_mark(thread: &ThreadKey) -> u32 {
+    let hash = Sha256::digest(thread.as_str().as_bytes());
+    u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]])
+}
+
+fn read_cursor(text: &str, thread: &ThreadKey) -> Option<Uuid> {
+    let (mark, id) = text.split_at_checked(8)?;
+    let mark = u32::from_str_radix(mark, 16).ok()?;
+    Uuid::try_parse(id)
+        .ok()
+        .filter(|_| mark == thread_mark(thread))
+}
+
+fn read_page(query: &Pairs, thread: &ThreadKey) -> Result<PageKey, Problem> {
     let order = match query.get("order") {
         None | Some("" | "oldest") => Order::Oldest,
         Some("newest") => Order::Newest,
@@ -656,13 +771,13 @@ fn read_page(query: &Pairs) -> Result<PageKey, Problem> {
             "A number from 1 to 200.",
         ));
     }
-    let after = match query.get("cursor").filter(|cursor| !cursor.is_empty()) {
-        None => None,
-        Some(cursor) => Some(
-            Uuid::try_parse(cursor)
-                .map_err(|_| Problem::field("cursor", "invalid", "Not a cursor of a thread."))?,
-        ),
-    };
+    let after =
+        match query.get("cursor").filter(|cursor| !cursor.is_empty()) {
+            None => None,
+            Some(cursor) => Some(read_cursor(cursor, thread).ok_or_else(|| {
+                Problem::field("cursor", "invalid", "Not a cursor of this thread.")
+            })?),
+        };
     Ok(PageKey {
         order,
         limit,
@@ -680,7 +795,7 @@ async fn counts_by_query(
     Query(query): Query,
 ) -> Result<Response, Problem> {
     let keys = query.all("thread").map(str::to_owned).collect();
-    count(&app, &site, keys).await
+    count(&app, &site, "thread", keys).await
 }
 
 /// Which threads to count.
@@ -699,17 +814,26 @@ async fn counts(
     Path(site): Path<String>,
     Json(ask): Json<CountsRequest>,
 ) -> Result<Response, Problem> {
-    count(&app, &site, ask.threads).await
+    count(&app, &site, "threads", ask.threads).await
 }
 
-async fn count(app: &App, site: &str, keys: Vec<String>) -> Result<Response, Problem> {
-    let site = find_site(app, site)?;
+async fn count(
+    app: &App,
+    site: &str,
+    field: &'static str,
+    keys: Vec<String>,
+) -> Result<Response, Problem> {
+    let site = find_site(app, site).await?;
     if keys.len() > MAX_COUNTS {
         return Err(Problem::field(
-            "threads",
+            field,
             "too_many",
             "At most 500 threads at once.",
         ));
+    }
+    for key in &keys {
+        ThreadKey::parse(key)
+            .map_err(|wrong| Problem::field(field, wrong.code(), wrong.to_string()))?;
     }
     let found = app.store.counts(site.id, &keys).await;
     let found = found.map_err(|error| faulty(&error.into()))?;
@@ -731,7 +855,7 @@ async fn feed(
     Query(query): Query,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let site = find_site(&app, &site)?;
+    let site = find_site(&app, &site).await?;
     let failed = |error: crate::store::StoreError| faulty(&error.into());
     let of_site = query.get("thread").is_none_or(str::is_empty);
     let entries = if of_site {

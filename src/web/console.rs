@@ -239,7 +239,7 @@ async fn queue(
         cursor: cursor.clone(),
         sites: Vec::new(),
     };
-    let ask = QueueQuery {
+    let mut ask = QueueQuery {
         site: filter.site.clone(),
         order: filter.order,
         filter: StoreFilter {
@@ -248,12 +248,10 @@ async fn queue(
             text: Some(filter.q.clone()).filter(|q| !q.is_empty()),
         },
         limit: ROWS,
-        from: cursor
-            .as_deref()
-            .map(read_cursor)
-            .transpose()
-            .map_err(|_| no_such_page())?,
+        from: None,
     };
+    let from = cursor.as_deref().map(|cursor| read_cursor(cursor, &ask));
+    ask.from = from.transpose().map_err(|_| no_such_page())?;
     let actor = &session.actor;
     let page = review::queue(&app, actor, &ask).await.map_err(problem)?;
     let notice = notice(&app, &session, &query).await?;
@@ -281,7 +279,7 @@ async fn queue(
         selected,
         total: u64::try_from(page.total).unwrap_or(0),
         oldest: page.oldest.map(|at| When::new(at, now)),
-        next_cursor: page.next.map(write_cursor),
+        next_cursor: page.next.map(|place| write_cursor(place, &ask)),
     };
     html(StatusCode::OK, &queue)
 }

@@ -127,7 +127,7 @@ impl<S: Sync> FromRequest<S> for Form {
                 .because("Send application/x-www-form-urlencoded."));
         }
         let Body(bytes) = Body::from_request(request, state).await?;
-        Ok(Self(Pairs::parse(&bytes)?))
+        Ok(Self(Pairs::parse(&bytes)?.without_nul()?))
     }
 }
 
@@ -139,9 +139,8 @@ impl<S: Sync> FromRequestParts<S> for Query {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        Ok(Self(Pairs::parse(
-            parts.uri.query().unwrap_or_default().as_bytes(),
-        )?))
+        let query = parts.uri.query().unwrap_or_default();
+        Ok(Self(Pairs::parse(query.as_bytes())?.without_nul()?))
     }
 }
 

@@ -18,9 +18,9 @@ use axum::body::Body;
 use axum::http::header::{
     ACCEPT, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
-    ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
+    ACCESS_CONTROL_REQUEST_METHOD, HOST, ORIGIN, VARY,
 };
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Version};
 use axum::response::Response;
 use futures_util::FutureExt;
 use tracing::Instrument;
@@ -247,6 +247,10 @@ impl Shared {
 
     /// What is refused before its handler runs.
     fn refuse(&self, arrived: &Arrived, request: &Request<Body>) -> Option<Problem> {
+        if request.version() == Version::HTTP_11 && !request.headers().contains_key(HOST) {
+            // Source: RFC 9112, section 3.2.
+            return Some(Problem::new(Slug::Malformed).because("The request has no Host header."));
+        }
         let uri = request.uri();
         let length = uri.path_and_query().map_or(0, |path| path.as_str().len());
         if length > MAX_URI_BYTES {
@@ -424,6 +428,7 @@ mod tests {
         request: axum::http::request::Builder,
         body: impl Into<Body>,
     ) -> (Response, String) {
+        let request = request.header(HOST, "anteroom.example");
         let response = front()
             .oneshot(request.body(body.into()).unwrap())
             .await
@@ -511,6 +516,7 @@ mod tests {
 
         for _ in 0..4 {
             let request = Request::get("/api/v1/sites/demo/comments")
+                .header(HOST, "anteroom.example")
                 .body(Body::empty())
                 .unwrap();
             last = front.clone().oneshot(request).await.unwrap();

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -178,7 +179,7 @@ async fn queue(
     Query(query): Query,
 ) -> Result<Response, Problem> {
     let order: QueueOrder = query.read("order")?.unwrap_or_default();
-    let ask = QueueQuery {
+    let mut ask = QueueQuery {
         site: text(query.get("site")),
         order,
         filter: QueueFilter {
@@ -187,12 +188,11 @@ async fn queue(
             text: text(query.get("q")),
         },
         limit: limit(query.read("limit")?, DEFAULT_LIMIT, review::MAX_PAGE)?,
-        from: query
-            .get("cursor")
-            .filter(|cursor| !cursor.is_empty())
-            .map(read_cursor)
-            .transpose()?,
+        from: None,
     };
+    if let Some(cursor) = query.get("cursor").filter(|cursor| !cursor.is_empty()) {
+        ask.from = Some(read_cursor(cursor, &ask)?);
+    }
     let page = review::queue(&app, &actor, &ask).await.map_err(problem)?;
     let now = app.clock.now();
     let items: Vec<Item> = page
@@ -202,7 +202,7 @@ async fn queue(
         .collect();
     Ok(axum::Json(QueueAnswer {
         items,
-        next_cursor: page.next.map(write_cursor),
+        next_cursor: page.next.map(|place| write_cursor(place, &ask)),
         total: page.total,
         oldest: page.oldest.map(Timestamp::to_rfc3339),
     })
@@ -277,7 +277,7 @@ async fn release(
     let ids = ask
         .ids
         .iter()
-        .map(|id| read("ids", id))
+        .map(|id| read_id("ids", id))
         .collect::<Result<Vec<CommentId>, Problem>>()?;
     let released = review::release(&app, &actor, &ids).await.map_err(problem)?;
     Ok(axum::Json(json!({ "released": released })).into_response())
@@ -369,7 +369,7 @@ async fn decide_many(
     let wish = wish(&ask.decision, ask.label.as_deref(), ask.note)?;
     let mut items = Vec::new();
     for item in ask.items.unwrap_or_default() {
-        items.push((read("items.id", &item.id)?, Version(item.version)));
+        items.push((read_id("items.id", &item.id)?, Version(item.version)));
     }
     let Bulk {
         id,
@@ -696,14 +696,7 @@ pub(super) fn problem(error: ReviewError) -> Problem {
             problem
         }
         ReviewError::CannotUndo => Problem::new(Slug::CannotUndo).because(error.to_string()),
-        ReviewError::Invalid(what) => {
-            let field = if what.contains("label") {
-                "label"
-            } else {
-                "items"
-            };
-            Problem::field(field, "invalid", what)
-        }
+        ReviewError::Invalid { field, what } => Problem::field(field, "invalid", what),
         ReviewError::Fault(fault) => faulty(&fault),
     }
 }
@@ -740,6 +733,12 @@ where
         .map_err(|wrong: T::Err| Problem::field(field, "invalid", wrong.to_string()))
 }
 
+/// Reads an id; the parser's own words would tell a part of it back.
+fn read_id(field: &'static str, text: &str) -> Result<CommentId, Problem> {
+    text.parse()
+        .map_err(|_| Problem::field(field, "invalid", "this is not a comment's id"))
+}
+
 fn comment_id(text: &str) -> Result<CommentId, Problem> {
     text.parse()
         .map_err(|_| Problem::not_found("There is no comment with this id."))
@@ -764,13 +763,34 @@ fn limit(asked: Option<u16>, default: u16, most: u16) -> Result<u16, Problem> {
     }
 }
 
-/// A place in the queue as text: the key's bits and the id, both in hex.
-pub(super) fn write_cursor(place: Place) -> String {
-    format!("{:016x}{}", place.key.to_bits(), place.id.simple())
+/// A place in the queue as text: what was asked (so that the cursor of another question is noticed), the key's bits and the
+/// id, all in hex.
+pub(super) fn write_cursor(place: Place, ask: &QueueQuery) -> String {
+    let id = place.id.simple();
+    format!("{:08x}{:016x}{id}", asked(ask), place.key.to_bits())
 }
 
-pub(super) fn read_cursor(text: &str) -> Result<Place, Problem> {
-    let wrong = || Problem::field("cursor", "invalid", "Not a cursor of the queue.");
+/// A short hash of a question but for its page.
+fn asked(ask: &QueueQuery) -> u32 {
+    let filter = &ask.filter;
+    let question = format!(
+        "{:?} {:?} {:?} {:?} {:?}",
+        ask.site, ask.order, filter.label, filter.rule, filter.text
+    );
+    let hash = Sha256::digest(question.as_bytes());
+    u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]])
+}
+
+/// Reads the cursor of this very question.
+pub(super) fn read_cursor(text: &str, ask: &QueueQuery) -> Result<Place, Problem> {
+    let wrong = || {
+        let detail = "This is not a cursor of this queue, in this order and with these filters.";
+        Problem::field("cursor", "invalid", detail)
+    };
+    let (question, text) = text.split_at_checked(8).ok_or_else(wrong)?;
+    if u32::from_str_radix(question, 16) != Ok(asked(ask)) {
+        return Err(wrong());
+    }
     let (key, id) = text.split_at_checked(16).ok_or_else(wrong)?;
     let key = f64::from_bits(u64::from_str_radix(key, 16).map_err(|_| wrong())?);
     let id = Uuid::try_parse(id).map_err(|_| wrong())?;
@@ -790,12 +810,15 @@ mod tests {
         #[test]
         fn a_cursor_is_read_as_it_was_written(key in -1e9..1e9f64, id: u128) {
             let place = Place { key, id: Uuid::from_u128(id) };
-            prop_assert_eq!(read_cursor(&write_cursor(place)).ok(), Some(place));
+            let ask = QueueQuery::default();
+            let other = QueueQuery { site: Some("garden".to_owned()), ..QueueQuery::default() };
+            prop_assert_eq!(read_cursor(&write_cursor(place, &ask), &ask).ok(), Some(place));
+            prop_assert!(read_cursor(&write_cursor(place, &ask), &other).is_err());
         }
 
         #[test]
         fn nothing_typed_as_a_cursor_breaks_anything(text: String) {
-            let _ = read_cursor(&text);
+            let _ = read_cursor(&text, &QueueQuery::default());
         }
     }
 }

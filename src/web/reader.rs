@@ -60,7 +60,7 @@ async fn demo(
     headers: HeaderMap,
     Query(query): Query,
 ) -> Result<Response, Problem> {
-    let site = find_site(&app, DEMO_SITE)?;
+    let site = find_site(&app, DEMO_SITE).await?;
     let thread =
         ThreadKey::parse(DEMO_THREAD).map_err(|wrong| Problem::internal(wrong.to_string()))?;
     let key = PageKey {

@@ -9,14 +9,15 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::Request;
+use axum::http::header::CONNECTION;
+use axum::http::{HeaderValue, Request};
 use axum::response::Response;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use metrics::Counter;
@@ -27,7 +28,7 @@ use tokio_util::task::TaskTracker;
 use super::client::{NetKey, Proxies};
 use super::front::Front;
 use crate::telemetry::numbers;
-use stream::{Phase, Shared, Timed, Tracked};
+use stream::{Phase, Shared, Timed, Tracked, Watched};
 
 mod stream;
 
@@ -180,7 +181,21 @@ fn answer(
     peer: SocketAddr,
 ) -> impl Future<Output = Response> + use<> {
     let front = front.clone();
-    async move { front.answer(request.map(Body::new), peer).await }
+    async move {
+        if request.body().is_end_stream() {
+            return front.answer(request.map(Body::new), peer).await;
+        }
+        let is_read = Arc::new(AtomicBool::new(false));
+        let request = request.map(|body| Body::new(Watched::new(body, Arc::clone(&is_read))));
+        let mut response = front.answer(request, peer).await;
+        if !is_read.load(Ordering::Acquire) {
+            // What is left of the body would be taken for the next request, so the connection ends here; a client that is
+            // not told would send its next request into nothing.
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
+        }
+        response
+    }
 }
 
 /// Counts connections, all and by client.

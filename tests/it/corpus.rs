@@ -96,10 +96,10 @@ async fn the_command_load_submits_every_line_of_a_file() {
     let site = server.add_site("videos").await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("lines.jsonl");
-    let lines: String = (0..N_COMMENTS)
-        .map(|number| format!("{}\n", json!({"text": line(number)["body"]})))
+    let lines: Vec<String> = (0..N_COMMENTS)
+        .map(|number| json!({"text": line(number)["body"]}).to_string())
         .collect();
-    std::fs::write(&file, lines).unwrap();
+    std::fs::write(&file, lines.join("\n")).unwrap();
 
     let words = ["load", file.to_str().unwrap(), "--site", &site.key];
     let output =

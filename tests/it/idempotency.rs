@@ -10,6 +10,8 @@ use crate::rig::{Backend, both_backends};
 both_backends! {
     a_retry_gets_the_first_answer_again,
     a_retry_after_a_restart_gets_the_first_answer_again,
+    a_retry_gets_the_first_answer_whatever_became_of_the_place,
+    a_refused_text_is_refused_in_the_same_words_again,
     one_key_never_stands_for_two_texts,
     a_refused_submission_does_not_use_up_its_key,
     twins_in_flight_make_one_comment,
@@ -51,6 +53,52 @@ async fn a_retry_after_a_restart_gets_the_first_answer_again(backend: &Backend) 
         .expect(202);
 
     assert_eq!(second.json, first.json);
+}
+
+async fn a_retry_gets_the_first_answer_whatever_became_of_the_place(backend: &Backend) {
+    let server = Anteroom::judging_by_words(backend).await;
+    let site = server.add_site("garden").await;
+    let parent = server.submit(&site.key, &a_submission(1, "Ripe.")).await;
+    let parent = parent.expect(201);
+    let mut reply = a_submission(2, "Riper.");
+    reply["parent"] = parent.id().into();
+    let send = || ask(keyed(server.submission(&site.key, &reply), "one"));
+    let first = send().await.unwrap().expect(201);
+
+    let withdraw = server
+        .http
+        .delete(format!("{}/api/v1/comments/{}", server.url, parent.id()))
+        .header("authorization", format!("Receipt {}", parent.receipt()));
+    ask(withdraw).await.unwrap().expect(204);
+    let close = [
+        "thread",
+        "close",
+        "--site",
+        "garden",
+        "--thread",
+        "/harbour/",
+    ];
+    assert!(server.command(&close).status.success());
+
+    assert_eq!(send().await.unwrap().expect(201).json, first.json);
+    server
+        .submit(&site.key, &a_submission(3, "Late."))
+        .await
+        .expect(403);
+}
+
+async fn a_refused_text_is_refused_in_the_same_words_again(backend: &Backend) {
+    let server = Anteroom::judging_by_words(backend).await;
+    let site = server.add_site("garden").await;
+    let send = || {
+        let content = a_submission(1, "please refuse");
+        ask(keyed(server.submission(&site.key, &content), "one"))
+    };
+
+    let first = send().await.unwrap().expect(422);
+    let second = send().await.unwrap().expect(422);
+
+    assert_eq!(second.text, first.text);
 }
 
 async fn one_key_never_stands_for_two_texts(backend: &Backend) {

@@ -16,6 +16,8 @@ both_backends! {
     a_decision_can_be_taken_back,
     two_moderators_never_lease_the_same_comment,
     many_are_decided_together_and_taken_back_together,
+    one_of_many_can_be_taken_back_alone,
+    a_cursor_is_for_the_question_it_came_from,
     a_moderator_of_one_site_has_no_say_on_another,
     every_decision_is_in_the_audit_log,
 }
@@ -268,6 +270,70 @@ async fn many_are_decided_together_and_taken_back_together(backend: &Backend) {
     assert!(undo.status.is_success(), "{}", undo.text);
     assert_eq!(server.thread(&site.key, "/harbour/").await.json["total"], 0);
     assert_eq!(server.queue(&token, "garden").await.len(), 4);
+}
+
+async fn one_of_many_can_be_taken_back_alone(backend: &Backend) {
+    let server = Anteroom::judging_by_words(backend).await;
+    let site = server.add_site("garden").await;
+    let ada = server.add_moderator("ada");
+    let mut ids = Vec::new();
+    for number in 0..3 {
+        let content = a_submission(number, &format!("{number}, please wait"));
+        ids.push(server.submit(&site.key, &content).await.expect(202).id());
+    }
+    let items: Vec<Value> = ids
+        .iter()
+        .map(|id| json!({"id": id, "version": 1}))
+        .collect();
+    let together = json!({"items": items, "decision": "approve"});
+    let together = server
+        .post_as(&ada, "/api/v1/decisions", &together)
+        .await
+        .expect(200);
+
+    let detail = format!("/api/v1/comments/{}/detail", ids[1]);
+    let detail = server.get_as(&ada, &detail).await.expect(200);
+    let own = text_of(&detail.json["decisions"][0]["id"]);
+    let undo = |id: &str| format!("/api/v1/decisions/{id}/undo");
+    server
+        .post_as(&ada, &undo(&own), &json!({}))
+        .await
+        .expect(200);
+
+    assert_eq!(
+        server.queue(&ada, "garden").await,
+        std::slice::from_ref(&ids[1])
+    );
+    let rest = undo(&text_of(&together.json["id"]));
+    let rest = server.post_as(&ada, &rest, &json!({})).await.expect(200);
+    assert_eq!(rest.json["restored"].as_array().unwrap().len(), 2);
+}
+
+async fn a_cursor_is_for_the_question_it_came_from(backend: &Backend) {
+    let server = Anteroom::judging_by_words(backend).await;
+    let site = server.add_site("garden").await;
+    let ada = server.add_moderator("ada");
+    for number in 0..3 {
+        let waits = a_submission(number, &format!("{number}, please wait"));
+        server.submit(&site.key, &waits).await.expect(202);
+        let public = a_submission(10 + number, &format!("{number}, ripe"));
+        server.submit(&site.key, &public).await.expect(201);
+    }
+
+    let newest = "/api/v1/queue?order=newest&limit=1";
+    let cursor = server.get_as(&ada, newest).await.expect(200);
+    let cursor = text_of(&cursor.json["next_cursor"]);
+    for (order, status) in [("newest", 200), ("risk", 422)] {
+        let path = format!("/api/v1/queue?order={order}&limit=1&cursor={cursor}");
+        server.get_as(&ada, &path).await.expect(status);
+    }
+    let thread = "/api/v1/sites/garden/comments?limit=1&thread";
+    let cursor = server.get(&format!("{thread}=/harbour/")).await.expect(200);
+    let cursor = text_of(&cursor.json["next_cursor"]);
+    for (key, status) in [("/harbour/", 200), ("/orchard/", 422)] {
+        let path = format!("{thread}={key}&cursor={cursor}");
+        server.get(&path).await.expect(status);
+    }
 }
 
 async fn a_moderator_of_one_site_has_no_say_on_another(backend: &Backend) {

@@ -7,6 +7,8 @@ use crate::rig::talk::{Answer, a_submission, ask};
 use crate::rig::{Backend, both_backends};
 
 both_backends! {
+    a_nul_is_refused_by_its_field_wherever_it_stands,
+    only_the_site_says_where_a_thread_is,
     an_approved_comment_stands_in_the_thread_at_once,
     a_borderline_comment_waits_in_the_queue,
     a_quiet_rejection_looks_like_waiting,
@@ -197,6 +199,87 @@ async fn what_is_no_submission_is_refused_by_its_kind(backend: &Backend) {
         );
     }
     assert_eq!(server.thread(&site.key, "/harbour/").await.json["total"], 0);
+}
+
+async fn a_nul_is_refused_by_its_field_wherever_it_stands(backend: &Backend) {
+    let server = Anteroom::judging_by_words(backend).await;
+    let site = server.add_site("garden").await;
+    let ada = server.add_moderator("ada");
+    let held = server
+        .submit(&site.key, &a_submission(1, "please wait"))
+        .await
+        .expect(202);
+    let mut title = a_submission(2, "Ripe.");
+    title["thread"]["title"] = "a\0b".into();
+    let mut agent = a_submission(3, "Ripe.");
+    agent["client"] = json!({"ip": "192.0.2.7", "user_agent": "a\0b"});
+    let mut account = a_submission(4, "Ripe.");
+    account["author"]["account"] = "a\nb".into();
+    let counts = json!({"threads": ["/a", "b\0"]});
+    let note = json!({"decision": "approve", "version": 1, "note": "a\0b"});
+    let decision = format!("/api/v1/comments/{}/decision", held.id());
+
+    let by_blog = |content| {
+        ask(server
+            .submission("garden", content)
+            .bearer_auth(&site.api_key))
+    };
+    for (field, answer) in [
+        ("thread.title", server.submit("garden", &title).await),
+        ("client.user_agent", by_blog(&agent).await.unwrap()),
+        ("author.account", by_blog(&account).await.unwrap()),
+        (
+            "thread",
+            server.get("/api/v1/sites/garden/counts?thread=%00").await,
+        ),
+        (
+            "threads",
+            server
+                .post_as("", "/api/v1/sites/garden/counts", &counts)
+                .await,
+        ),
+        ("q", server.get_as(&ada, "/api/v1/queue?q=%00").await),
+        ("note", server.post_as(&ada, &decision, &note).await),
+    ] {
+        let answer = answer.expect(422);
+        assert_eq!(answer.json["errors"][0]["field"], field, "{}", answer.text);
+        assert_eq!(
+            answer.json["errors"][0]["code"], "control_character",
+            "{}",
+            answer.text
+        );
+    }
+}
+
+async fn only_the_site_says_where_a_thread_is(backend: &Backend) {
+    let server = Anteroom::judging_by_words(backend).await;
+    let site = server.add_site("garden").await;
+    let mut forged = a_submission(1, "please wait");
+    forged["thread"]["url"] = "https://phish.test/login".into();
+    forged["thread"]["title"] = "Log in again".into();
+    let mut own = a_submission(2, "Ripe.");
+    own["thread"]["url"] = "https://garden.test/harbour/".into();
+    own["thread"]["title"] = "Harbour".into();
+
+    server.submit("garden", &forged).await.expect(202);
+    let by_blog = server.submission("garden", &own).bearer_auth(&site.api_key);
+    let told = ask(by_blog).await.unwrap().expect(201);
+
+    let view = server
+        .receipt_view(&told.id(), &told.receipt())
+        .await
+        .expect(200);
+    assert_eq!(view.json["thread"]["url"], "https://garden.test/harbour/");
+    assert_eq!(view.json["thread"]["title"], "Harbour");
+    let feed = server
+        .get("/api/v1/sites/garden/feed.atom")
+        .await
+        .expect(200);
+    assert!(
+        feed.text.contains("https://garden.test/harbour/#comment-"),
+        "{}",
+        feed.text
+    );
 }
 
 async fn the_same_text_from_the_same_author_is_taken_once(backend: &Backend) {

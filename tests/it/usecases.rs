@@ -540,11 +540,11 @@ async fn reports_of_three_networks_bring_a_comment_before_a_person(world: World)
             .unwrap();
     };
 
-    for ip in ["192.0.2.1", "192.0.2.1", "192.0.2.2"] {
+    for ip in ["192.0.2.1", "192.0.2.9", "198.51.100.2"] {
         report(ip).await;
     }
     assert_eq!(world.waiting(&ada).await, 0, "one network counts once");
-    report("192.0.2.3").await;
+    report("203.0.113.3").await;
 
     assert_eq!(world.waiting(&ada).await, 1);
     assert_eq!(

@@ -9,12 +9,15 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_path_to_error::{Path, Segment};
 
+use crate::domain::author::Wrong;
 use crate::web::problem::{FieldProblem, Problem, Slug};
 
 /// A body with this many wrong keys is not worth more words.
 const MAX_ERRORS: usize = 20;
 /// The deepest nesting. The types read here need three.
 const MAX_DEPTH: usize = 32;
+
+const REQUIRED: &str = "required";
 
 /// What was read.
 #[derive(Debug)]
@@ -35,12 +38,10 @@ pub enum Reading<T> {
 /// # Errors
 /// 400 if it is not JSON, or nested too deeply, or has a key twice.
 pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<Reading<T>, Problem> {
-    // The reader would also take a list of values in the order of the keys.
-    if bytes.trim_ascii_start().first() == Some(&b'[') {
-        return Err(Problem::new(Slug::Malformed).because("The body is a list, not an object."));
-    }
     match serde_json::from_slice(bytes) {
-        Ok(value) => Ok(Reading::Whole(value)),
+        // The reader would also take a list of values in the order of the keys.
+        Ok(value) if is_object(bytes) && !mentions_nul(bytes) => Ok(Reading::Whole(value)),
+        Ok(_) => find_faults(bytes),
         Err(error) if error.is_data() => find_faults(bytes),
         Err(error) => Err(not_json(&error)),
     }
@@ -56,6 +57,9 @@ fn not_json(error: &serde_json::Error) -> Problem {
 
 fn find_faults<T: DeserializeOwned>(bytes: &[u8]) -> Result<Reading<T>, Problem> {
     let mut document: Value = serde_json::from_slice(bytes).map_err(|error| not_json(&error))?;
+    if !document.is_object() {
+        return Err(Problem::new(Slug::Malformed).because("The body is not a JSON object."));
+    }
     if depth(&document) > MAX_DEPTH {
         return Err(Problem::new(Slug::Malformed).because("The body is nested too deeply."));
     }
@@ -72,6 +76,7 @@ fn find_faults<T: DeserializeOwned>(bytes: &[u8]) -> Result<Reading<T>, Problem>
         return Err(Problem::new(Slug::Malformed).because(detail));
     }
     let mut errors = Vec::new();
+    take_nul(&mut document, &mut String::new(), &mut errors);
     while errors.len() < MAX_ERRORS {
         match serde_path_to_error::deserialize::<_, T>(&document) {
             Ok(rest) if errors.is_empty() => return Ok(Reading::Whole(rest)),
@@ -82,7 +87,12 @@ fn find_faults<T: DeserializeOwned>(bytes: &[u8]) -> Result<Reading<T>, Problem>
                 });
             }
             Err(error) => {
-                errors.push(explain(error.path(), &error.inner().to_string()));
+                let fault = explain(error.path(), &error.inner().to_string());
+                // What was taken out because its type is wrong is not missing besides.
+                let is_told = |told: &FieldProblem| told.field == fault.field;
+                if !(fault.code == REQUIRED && errors.iter().any(is_told)) {
+                    errors.push(fault);
+                }
                 if !remove(&mut document, error.path()) {
                     break;
                 }
@@ -121,12 +131,15 @@ fn explain(path: &Path, message: &str) -> FieldProblem {
         };
         return FieldProblem {
             field: whole.into(),
-            code: "required".into(),
+            code: REQUIRED.into(),
             detail: "this field is required".into(),
         };
     } else {
         match message.rsplit_once(", expected ") {
-            Some((_, expected)) => ("invalid_type", format!("expected {expected}").into()),
+            Some((_, expected)) => (
+                "invalid_type",
+                format!("expected {}", plain(expected)).into(),
+            ),
             None => ("invalid", "this value cannot be read".into()),
         }
     };
@@ -134,6 +147,17 @@ fn explain(path: &Path, message: &str) -> FieldProblem {
         field: field.into(),
         code: code.into(),
         detail,
+    }
+}
+
+/// What a reader expected, in words of JSON rather than of this program.
+fn plain(expected: &str) -> &str {
+    match expected {
+        "i64" | "i32" | "u64" | "u32" | "u16" | "u8" | "usize" => "a whole number",
+        "f64" | "f32" => "a number",
+        "a sequence" => "a list",
+        text if text.starts_with("struct ") => "an object",
+        text => text,
     }
 }
 
@@ -148,13 +172,55 @@ fn field_name(path: &Path) -> String {
         if !name.is_empty() {
             name.push('.');
         }
-        name.push_str(if is_name(&part) {
-            &part
-        } else {
-            "(not a name)"
-        });
+        name.push_str(told_back(&part));
     }
     name
+}
+
+fn is_object(bytes: &[u8]) -> bool {
+    bytes.trim_ascii_start().first() == Some(&b'{')
+}
+
+/// Whether a string may hold a NUL, which no database keeps as text. JSON can only write it as an escape.
+fn mentions_nul(bytes: &[u8]) -> bool {
+    bytes.windows(6).any(|part| part == b"\\u0000")
+}
+
+/// Takes every string with a NUL out of the document and notes its place.
+fn take_nul(value: &mut Value, place: &mut String, errors: &mut Vec<FieldProblem>) {
+    let Value::Object(members) = value else {
+        return;
+    };
+    let whole = place.len();
+    members.retain(|key, member| {
+        if whole > 0 {
+            place.push('.');
+        }
+        place.push_str(told_back(key));
+        let is_bad = match &*member {
+            Value::String(text) => text.contains('\0'),
+            Value::Array(items) => items
+                .iter()
+                .any(|item| item.as_str().is_some_and(|text| text.contains('\0'))),
+            _ => false,
+        };
+        if is_bad {
+            errors.push(FieldProblem {
+                field: place.clone().into(),
+                code: Wrong::ControlCharacter.code().into(),
+                detail: Wrong::ControlCharacter.to_string().into(),
+            });
+        } else {
+            take_nul(member, place, errors);
+        }
+        place.truncate(whole);
+        !is_bad
+    });
+}
+
+/// A key as it may be told back to whoever wrote it.
+pub(super) fn told_back(key: &str) -> &str {
+    if is_name(key) { key } else { "(not a name)" }
 }
 
 /// A key is the caller's own word and may be anything, an address too: only what looks like a name is told back.
@@ -241,7 +307,7 @@ mod tests {
             [
                 "author.email invalid_type: expected a string",
                 "author.nmae unknown_key: this key is not known; did you mean `name`?",
-                "copies invalid_type: expected u8",
+                "copies invalid_type: expected a whole number",
             ]
         );
         assert_eq!(rest.unwrap().body.as_deref(), Some("x"));
@@ -290,9 +356,26 @@ mod tests {
 
     #[test]
     fn nothing_but_an_object_is_an_object() {
-        assert!(read::<Letter>(b" []").is_err());
-        let (errors, _) = faults("7");
-        assert_eq!(errors.len(), 1);
+        for text in [" []", "7", "null", "[\"a\"]"] {
+            let problem = read::<Letter>(text.as_bytes()).unwrap_err();
+
+            assert_eq!(problem.slug, Slug::Malformed, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_text_with_a_nul_is_refused_by_its_place_and_the_rest_is_kept() {
+        let (errors, rest) =
+            faults(r#"{"author": {"name": "a\u0000b", "email": "c"}, "body": "\\u0000"}"#);
+
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert!(
+            errors[0].starts_with("author.name control_character"),
+            "{errors:?}"
+        );
+        let rest = rest.unwrap();
+        assert_eq!(rest.author.email.as_deref(), Some("c"));
+        assert_eq!(rest.body.as_deref(), Some("\\u0000"));
     }
 
     #[test]

@@ -2,10 +2,12 @@
 
 use std::str::FromStr;
 
+use super::json;
+use crate::domain::author::Wrong;
 use crate::web::problem::{Problem, Slug};
 
 /// More than any form of ours has, with room for what other people's pages add.
-const MAX_PAIRS: usize = 256;
+const MAX_PAIRS: usize = 512;
 
 /// Decoded pairs in the order in which they came.
 #[derive(Clone, Debug, Default)]
@@ -20,11 +22,31 @@ impl Pairs {
         let mut pairs = Vec::new();
         for (name, value) in url::form_urlencoded::parse(bytes) {
             if pairs.len() == MAX_PAIRS {
-                return Err(Problem::new(Slug::Malformed).because("There are too many fields."));
+                return Err(Problem::new(Slug::Malformed)
+                    .because(format!("There are more than {MAX_PAIRS} fields.")));
             }
             pairs.push((name.into_owned(), value.into_owned()));
         }
         Ok(Self(pairs))
+    }
+
+    /// Refuses values that no database can keep as text.
+    ///
+    /// # Errors
+    /// 422 with the first field that holds a NUL.
+    pub fn without_nul(self) -> Result<Self, Problem> {
+        match self.0.iter().find(|(_, value)| value.contains('\0')) {
+            None => Ok(self),
+            Some((name, _)) => {
+                let field = json::told_back(name).to_owned();
+                let code = Wrong::ControlCharacter.code();
+                Err(Problem::field(
+                    field,
+                    code,
+                    Wrong::ControlCharacter.to_string(),
+                ))
+            }
+        }
     }
 
     /// The first value of `name`.

@@ -129,6 +129,7 @@ async fn a_client_that_is_still_sending_hears_why_it_was_refused() {
         let answer = rest(client).await;
 
         assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+        assert!(answer.contains("connection: close"), "{answer}");
     }
 }
 

@@ -97,9 +97,21 @@ impl Browser {
 
     /// Types into the field with this name.
     pub(crate) async fn fill(&self, field: &str, text: &str) {
-        let field = self.waited_for(&format!("[name=\"{field}\"]")).await;
-        field.clear().await.unwrap();
-        field.send_keys(text).await.unwrap();
+        let selector = format!("[name=\"{field}\"]");
+        let asked_at = Instant::now();
+        loop {
+            let field = self.waited_for(&selector).await;
+            // A script may put a form of its own in the place of the one that was found.
+            let typed = match field.clear().await {
+                Ok(()) => field.send_keys(text).await,
+                Err(error) => Err(error),
+            };
+            match typed {
+                Ok(()) => return,
+                Err(error) => assert!(asked_at.elapsed() < PATIENCE, "{selector}: {error}"),
+            }
+            pause(asked_at).await;
+        }
     }
 
     /// What stands in the field with this name.
