@@ -4,6 +4,7 @@
 
 mod audit;
 mod keys;
+mod live;
 mod open;
 mod operate;
 mod people;
@@ -75,6 +76,9 @@ struct CheckArguments {
     /// The site whose thresholds and overrides hold
     #[arg(long, value_name = "KEY")]
     site: Option<String>,
+    /// Ask the store what it knows of each line's author and thread
+    #[arg(long)]
+    live: bool,
 }
 
 /// Why a command ended without success.
@@ -147,6 +151,16 @@ fn dispatch(arguments: Arguments) -> Result<(), Failure> {
         Command::Rules(command) => at_terminal(&config, json, |terms, input, out, err| {
             rules::run(&command, terms, input, out, err)
         }),
+        Command::Check(check) if check.live => {
+            let directory = config.rules.dir.clone();
+            let terms = rules::Terms {
+                dir: &directory,
+                today: Clock::system().now(),
+                json,
+                colour: false,
+            };
+            on_runtime(live::check(config, check.site, &terms))
+        }
         Command::Check(check) => at_terminal(&config, json, |terms, input, out, err| {
             rules::check_jsonl(check.site.as_deref(), terms, input, out, err)
         }),

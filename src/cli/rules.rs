@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::app::rulebook;
+use crate::app::{gather, rulebook};
+use crate::domain::EmailAddress;
 use crate::domain::time::Timestamp;
 use crate::domain::verdict::decide;
 use crate::rules::explain::explain;
@@ -18,6 +19,9 @@ use crate::rules::{
     self, Compiled, Diagnostic, FactId, Facts, RuleSet, Severity, SourceFile, Subject, evaluate,
     wire,
 };
+
+/// The longest address that tells a fact, in bytes. Source: RFC 5321, section 4.5.3.1.
+const MAX_EMAIL_BYTES: usize = 254;
 
 /// The answer is yes.
 pub const YES: u8 = 0;
@@ -407,11 +411,10 @@ impl Entry {
             (None, None) => return Err(fail("neither `body` nor `text`".to_owned())),
         };
         let mut facts = rules.newcomer();
-        if let Some(domain) = text("email")?.and_then(|address| address.rsplit_once('@')) {
-            facts.set(
-                FactId::AuthorEmailDomain,
-                rules::Value::Text(domain.1.to_lowercase().into()),
-            );
+        if let Some(typed) = text("email")?
+            && let Ok(address) = EmailAddress::parse(typed, MAX_EMAIL_BYTES)
+        {
+            gather::set_address(&mut facts, &address);
         }
         match object.get("facts") {
             None | Some(Json::Null) => {}
@@ -514,12 +517,23 @@ pub fn check_jsonl(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> io::Result<u8> {
-    let Some((files, compiled)) = load(terms.dir, terms, err)? else {
-        return Ok(UNREADABLE);
+    match load_set(terms, err)? {
+        Some(set) => check_lines(&set, site.unwrap_or(""), input, out),
+        None => Ok(UNREADABLE),
+    }
+}
+
+/// Loads the configured directory; none, after saying why, if it does not load.
+///
+/// # Errors
+/// When that cannot be said.
+pub fn load_set(terms: &Terms<'_>, err: &mut dyn Write) -> io::Result<Option<RuleSet>> {
+    let Some((files, mut compiled)) = load(terms.dir, terms, err)? else {
+        return Ok(None);
     };
-    let Some(set) = &compiled.rule_set else {
+    let set = compiled.rule_set.take();
+    if set.is_none() {
         refuse(&files, &compiled, terms.dir, terms, err)?;
-        return Ok(UNREADABLE);
-    };
-    check_lines(set, site.unwrap_or(""), input, out)
+    }
+    Ok(set)
 }

@@ -1,6 +1,6 @@
 //! The program as an operator meets it: first start, stop, wrong settings.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::rig::server::{Anteroom, Settings};
 use crate::rig::talk::{a_submission, ask};
@@ -106,6 +106,48 @@ async fn what_a_command_changes_about_a_site_holds_at_once(backend: &Backend) {
 
     run(&["site", "disable", "garden"]);
     by_key(4, new_key).await.unwrap().expect(404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_judged_live_knows_what_its_author_did() {
+    const KNOWN: &str = "[[rule]]\nid = \"author.known\"\nlabel = \"quality\"\npoints = 5.0\n\
+                         when = \"author.typed_approved > 0\"\n";
+    let settings = Settings::new(&Backend::Sqlite).with_rules(KNOWN);
+    let server = settings.start().await;
+    let site = server.add_site("garden").await;
+    let content = a_submission(1, "Ripe.");
+    server.submit(&site.key, &content).await.expect(201);
+    let author = &content["author"];
+    let known = json!({"id": 1, "body": "x", "name": author["name"], "email": author["email"]});
+    let unknown = json!({"id": 2, "body": "x", "name": "Nobody", "email": author["email"]});
+    let nowhere = json!({"id": 3, "body": "x", "site": "nowhere"});
+    let lines = format!("{known}\n{unknown}\n{nowhere}\n{{\n");
+
+    let live = settings.command(&["check", "--jsonl", "--live", "--site", "garden"], &lines);
+    let alike = settings.command(&["check", "--jsonl"], &format!("{known}\n"));
+
+    assert_eq!(live.status.code(), Some(1), "{live:?}");
+    let answers: Vec<Value> = String::from_utf8_lossy(&live.stdout)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(answers.len(), 4);
+    assert_eq!(
+        (&answers[0]["id"], &answers[0]["verdict"]),
+        (&json!(1), &json!("hold"))
+    );
+    assert_eq!(answers[1]["verdict"], "approve");
+    assert!(
+        answers[2]["error"].is_string() && answers[2]["id"] == 3,
+        "{}",
+        answers[2]
+    );
+    assert!(answers[3]["error"].is_string(), "{}", answers[3]);
+    let alike: Value = serde_json::from_slice(&alike.stdout).unwrap();
+    assert_eq!(
+        alike["verdict"], "approve",
+        "without --live everybody is a newcomer"
+    );
 }
 
 #[test]
