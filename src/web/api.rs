@@ -974,6 +974,13 @@ fn own_view(app: &App, own: OwnComment) -> Value {
         "reply": own.reply,
         "version": own.version,
         "public_version": own.public_version,
+        "edit": own.edit.map(|edit| json!({
+            "version": edit.version,
+            "status": edit.status.as_str(),
+            "label": edit.label.map(Label::as_str),
+            "reply": edit.reply,
+            "body": edit.body,
+        })),
         "edit_until": own.edit_until.to_rfc3339(),
         "can_edit": own.can_edit,
         "can_appeal": own.can_appeal,

@@ -12,7 +12,7 @@ use url::Url;
 
 use super::api::{author_problem, find_site, may_send, read_form};
 use super::extract::{Form, Pairs, Path, Query};
-use super::pages::reader::{AppealState, BackTo, ReplyTo};
+use super::pages::reader::{AppealState, BackTo, EditView, ReplyTo};
 use super::pages::{
     CommentHtml, DemoPage, FieldNote, FormErrorsPage, ProblemPage, ReceiptPage, RefusedPage,
     ReplyForm, SubmittedPage, Template, ThreadComment, When,
@@ -308,19 +308,24 @@ fn receipt_page(
     let now = app.clock.now();
     let href = own.thread_url.clone();
     let title = own.thread_title.clone();
+    // What readers see is what the page says first, even while a person looks at it again, or at a change of it.
+    let status_told = own.public_version.map_or(own.status, |_| Status::Approved);
     let page = ReceiptPage {
         id: own.id.to_string(),
         receipt,
-        status: own.status,
+        status: status_told,
         label: own.label,
         reply: own.reply,
         name: own.face.name.unwrap_or_default(),
-        text: own.face.body,
+        text: own.public_body.unwrap_or(own.face.body),
         at: When::new(own.face.created_at, now),
-        version: own.version,
-        is_older_public: own
-            .public_version
-            .is_some_and(|public| public != own.version),
+        version: own.public_version.unwrap_or(own.version),
+        edit: own.edit.map(|edit| EditView {
+            is_refused: edit.status == Status::Rejected,
+            label: edit.label,
+            reply: edit.reply,
+            text: edit.body,
+        }),
         post: match (href, own.face.thread.as_str()) {
             (Some(href), _) => Some(BackTo {
                 title: title.unwrap_or_else(|| href.clone()),
@@ -355,9 +360,10 @@ async fn edit(
     let typed = form.any_of(&["body"]);
     match author::edit(&app, id, &receipt, typed.clone()).await {
         Ok((_, Answer::Published | Answer::Waiting)) => Ok(done(id, &receipt, "edit")),
-        Ok((own, Answer::Rejected { label, reply })) => {
-            let told = super::api::rejected(label, reply);
-            let note = FieldNote::new("body", told.detail.unwrap_or_default());
+        Ok((own, Answer::Rejected { .. })) => {
+            // The page itself says why.
+            let note = "this was not published; you can change the words and save them again";
+            let note = FieldNote::new("body", note);
             let status = StatusCode::UNPROCESSABLE_ENTITY;
             receipt_page(&app, own, receipt, status, None, vec![note], Some(typed))
         }

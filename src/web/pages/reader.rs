@@ -277,14 +277,14 @@ pub struct ReceiptPage {
     pub reply: Option<String>,
     /// Who wrote it.
     pub name: String,
-    /// The latest text.
+    /// The text that readers see; the latest one, if they see none.
     pub text: String,
     /// When it arrived.
     pub at: When,
-    /// Number of the latest text.
+    /// Number of that text.
     pub version: i64,
-    /// True if readers still see an earlier text.
-    pub is_older_public: bool,
+    /// The latest text, while readers see an earlier one.
+    pub edit: Option<EditView>,
     /// The post it stands under.
     pub post: Option<BackTo>,
     /// Until when it may be edited; `None` once it may not.
@@ -299,6 +299,31 @@ pub struct ReceiptPage {
     pub notes: Vec<FieldNote>,
     /// The text as typed, if an edit was refused.
     pub typed: Option<String>,
+}
+
+/// A change of a published comment that readers do not see.
+#[derive(Clone, Debug)]
+pub struct EditView {
+    /// False while it waits for a person.
+    pub is_refused: bool,
+    /// The class of reason, if it was refused.
+    pub label: Option<Label>,
+    /// The rule's words for the author.
+    pub reply: Option<String>,
+    /// The new text.
+    pub text: String,
+}
+
+impl EditView {
+    /// Why readers do not see it, in words for its author.
+    #[must_use]
+    pub fn why(&self) -> &str {
+        match &self.reply {
+            _ if !self.is_refused => "A person will read it. You do not have to do anything.",
+            Some(reply) => reply,
+            None => class_of_reason(self.label),
+        }
+    }
 }
 
 /// Whether an author may appeal.
@@ -344,21 +369,36 @@ impl ReceiptPage {
     /// Why, in words for its author.
     #[must_use]
     pub fn why(&self) -> &str {
-        if let (Status::Rejected, Some(reply)) = (self.status, &self.reply) {
-            return reply;
-        }
-        match (self.status, self.label) {
+        match (self.status, &self.reply) {
             (Status::Approved, _) => "Everybody can read it under the post.",
             (Status::Pending, _) => {
                 "New comments are read before they appear. You do not have to do anything; look here again later."
             }
             (Status::Withdrawn, _) => "Nobody can read it any more.",
-            (Status::Rejected, Some(Label::Spam)) => "It was taken for advertising.",
-            (Status::Rejected, Some(Label::Abuse)) => "It was taken for an attack on somebody.",
-            (Status::Rejected, Some(Label::Quality)) => "It says too little to be published.",
-            (Status::Rejected, Some(Label::Policy)) => "It goes against the rules of this site.",
-            (Status::Rejected, None) => "The moderators of this site decided against it.",
+            (Status::Rejected, Some(reply)) => reply,
+            (Status::Rejected, None) => class_of_reason(self.label),
         }
+    }
+
+    /// The text to begin an edit with: what was typed, else the latest.
+    #[must_use]
+    pub fn latest(&self) -> &str {
+        match (&self.typed, &self.edit) {
+            (Some(typed), _) => typed,
+            (None, Some(edit)) => &edit.text,
+            (None, None) => &self.text,
+        }
+    }
+}
+
+/// A class of reason, in words for an author.
+const fn class_of_reason(label: Option<Label>) -> &'static str {
+    match label {
+        Some(Label::Spam) => "It was taken for advertising.",
+        Some(Label::Abuse) => "It was taken for an attack on somebody.",
+        Some(Label::Quality) => "It says too little to be published.",
+        Some(Label::Policy) => "It goes against the rules of this site.",
+        None => "The moderators of this site decided against it.",
     }
 }
 

@@ -14,7 +14,7 @@ use super::console::{
     RuleProblem, RulesPage, Section, SetupPage, Shell, SiteChoice, ThresholdLine,
 };
 use super::reader::{
-    AppealState, BackTo, DemoPage, FormErrorsPage, ProblemPage, ReceiptPage, RefusedPage,
+    AppealState, BackTo, DemoPage, EditView, FormErrorsPage, ProblemPage, ReceiptPage, RefusedPage,
     ReplyForm, ReplyTo, SubmittedPage, ThreadComment,
 };
 use super::{CommentHtml, FieldNote, When};
@@ -259,7 +259,12 @@ fn receipt(t: Typed<'_>, status: Status) -> ReceiptPage {
         text: t("I walked out there in June.\n\nThe wren is still about, or a wren is."),
         at: ago(4),
         version: 2,
-        is_older_public: status == Status::Approved,
+        edit: (status == Status::Approved).then(|| EditView {
+            is_refused: true,
+            label: Some(Label::Spam),
+            reply: None,
+            text: t("I walked out there in June. Cheap boots at boots.example!"),
+        }),
         post: Some(back(t)),
         edit_until: is_live.then(|| ahead(11)),
         can_withdraw: status != Status::Withdrawn,
