@@ -106,6 +106,8 @@ pub struct ReplyForm {
     pub notes: Vec<FieldNote>,
     /// False once the thread is closed.
     pub is_open: bool,
+    /// True under the post, where one may turn from a comment to the post itself.
+    pub is_on_post: bool,
 }
 
 /// The comment that a reply answers.
@@ -142,16 +144,6 @@ impl ReplyForm {
     #[must_use]
     pub fn note(&self, field: &str) -> Option<&str> {
         note_at(&self.notes, field)
-    }
-
-    /// The messages that belong to no field one can see.
-    #[must_use]
-    pub fn other_notes(&self) -> Vec<&str> {
-        self.notes
-            .iter()
-            .filter(|note| !matches!(note.field.as_str(), "name" | "email" | "url" | "body"))
-            .map(|note| note.message.as_str())
-            .collect()
     }
 }
 
@@ -227,12 +219,25 @@ pub struct RefusedPage {
     pub back: Option<BackTo>,
 }
 
-/// A form with something to correct.
+/// Why a form was not taken, when no field of it is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What, in a few words.
+    pub title: &'static str,
+    /// What it means and what to do.
+    pub reason: &'static str,
+}
+
+/// A form that was not taken, to be sent again.
 #[derive(Clone, Debug, Template)]
 #[template(path = "form_errors.html", config = "src/web/askama.toml")]
 pub struct FormErrorsPage {
     /// The form, with what was typed and the notes.
     pub form: ReplyForm,
+    /// Why it was not taken, unless the notes say so.
+    pub refusal: Option<Refusal>,
+    /// After how many seconds to try again.
+    pub retry_after_s: Option<u64>,
     /// The post to go back to.
     pub back: Option<BackTo>,
 }
@@ -241,11 +246,20 @@ impl FormErrorsPage {
     /// `Please correct 2 fields`.
     #[must_use]
     pub fn heading(&self) -> String {
+        if let Some(refusal) = self.refusal {
+            return refusal.title.to_owned();
+        }
         match self.form.notes.len() {
             0 => "Please try again".to_owned(),
             1 => "One thing to correct".to_owned(),
             n => format!("{n} things to correct"),
         }
+    }
+
+    /// `Try again in 30 seconds.`
+    #[must_use]
+    pub fn retry(&self) -> Option<String> {
+        self.retry_after_s.map(try_again)
     }
 
     /// A field's name as it stands above it; `None` for fields one cannot see.
@@ -440,11 +454,15 @@ impl ProblemPage {
     /// `Try again in 30 seconds.`
     #[must_use]
     pub fn retry(&self) -> Option<String> {
-        self.retry_after_s.map(|seconds| match seconds {
-            0 | 1 => "Try again in a second.".to_owned(),
-            2..=90 => format!("Try again in {seconds} seconds."),
-            _ => format!("Try again in {}.", count(seconds.div_ceil(60), "minute")),
-        })
+        self.retry_after_s.map(try_again)
+    }
+}
+
+fn try_again(seconds: u64) -> String {
+    match seconds {
+        0 | 1 => "Try again in a second.".to_owned(),
+        2..=90 => format!("Try again in {seconds} seconds."),
+        _ => format!("Try again in {}.", count(seconds.div_ceil(60), "minute")),
     }
 }
 
