@@ -37,6 +37,10 @@ pub struct OwnComment {
     pub version: i64,
     /// The number of the text that readers see.
     pub public_version: Option<i64>,
+    /// The text that readers see, if it is not the latest.
+    pub public_body: Option<String>,
+    /// The latest text, while readers still see an earlier one.
+    pub edit: Option<OwnEdit>,
     /// Until when it can be edited.
     pub edit_until: Timestamp,
     /// It can be edited now.
@@ -51,6 +55,21 @@ pub struct OwnComment {
     pub thread_title: Option<String>,
     /// Address of the post.
     pub thread_url: Option<String>,
+}
+
+/// A change of a public comment that readers do not see, as its author may see it.
+#[derive(Clone, Debug)]
+pub struct OwnEdit {
+    /// Number of the new text.
+    pub version: i64,
+    /// Where it is said to stand: pending or rejected.
+    pub status: Status,
+    /// The class of reason, once a rejection is told.
+    pub label: Option<Label>,
+    /// What the deciding rule lets the author read, once a rejection is told.
+    pub reply: Option<String>,
+    /// The new text.
+    pub body: String,
 }
 
 /// Why something could not be done with a comment.
@@ -106,15 +125,17 @@ async fn view_at(app: &App, site: &Site, id: CommentId) -> Result<OwnComment, Au
         .face(site.id, id)
         .await?
         .ok_or(AuthorError::NotFound)?;
-    let latest = app
-        .store
-        .versions(site.id, id)
-        .await?
+    let mut versions = app.store.versions(site.id, id).await?;
+    let latest = versions.pop().ok_or(AuthorError::NotFound)?;
+    let public = standing.public_version;
+    let public_body = versions
         .into_iter()
-        .next_back()
-        .ok_or(AuthorError::NotFound)?;
+        .find(|version| public.is_some_and(|public| public.0 == version.version))
+        .map(|version| version.body);
     let appealed = app.store.appeal(site.id, id).await?.is_some();
-    Ok(own_comment(app, &standing, face, latest, appealed, now))
+    let mut own = own_comment(app, &standing, face, latest, appealed, now);
+    own.public_body = public_body;
+    Ok(own)
 }
 
 fn own_comment(
@@ -127,6 +148,7 @@ fn own_comment(
 ) -> OwnComment {
     let told = told_status(standing, now);
     let rejected = told == Status::Rejected;
+    let edit = own_edit(standing, &latest, now);
     let name = face.author_name.clone().unwrap_or_default();
     OwnComment {
         id: standing.id,
@@ -137,6 +159,8 @@ fn own_comment(
             .filter(|_| rejected && latest.outcome == Outcome::Reject.as_str()),
         version: standing.version.0,
         public_version: standing.public_version.map(|version| version.0),
+        public_body: None,
+        edit,
         edit_until: standing.edit_until,
         can_edit: can_edit(standing, now),
         can_appeal: rejected && !appealed,
@@ -161,14 +185,50 @@ fn own_comment(
     }
 }
 
-/// Where the author is told that the comment stands: a quiet rejection reads as waiting for a while.
+/// The change that readers do not see. A quiet refusal of it reads as waiting for a while, as that of a comment does.
+fn own_edit(standing: &Standing, latest: &JudgedVersion, now: Timestamp) -> Option<OwnEdit> {
+    if !hides_latest(standing) {
+        return None;
+    }
+    let refused = latest.outcome == Outcome::Reject.as_str();
+    let is_told = refused && !is_quiet(standing, now);
+    Some(OwnEdit {
+        version: latest.version,
+        status: if is_told {
+            Status::Rejected
+        } else {
+            Status::Pending
+        },
+        label: latest
+            .label
+            .as_deref()
+            .filter(|_| is_told)
+            .and_then(|label| label.parse().ok()),
+        reply: latest.reply.clone().filter(|_| is_told),
+        body: latest.body.clone(),
+    })
+}
+
+/// Where the author is told that the comment stands: a quiet rejection reads as waiting for a while, that of a change as
+/// well, for a change that does wait reads like that.
 fn told_status(standing: &Standing, now: Timestamp) -> Status {
-    let quiet = standing.quiet_until.is_some_and(|until| now < until);
-    if standing.status == Status::Rejected && quiet {
+    let is_refused = standing.status == Status::Rejected || hides_latest(standing);
+    if is_refused && is_quiet(standing, now) {
         Status::Pending
     } else {
         standing.status
     }
+}
+
+/// Whether readers see an earlier text than the latest.
+fn hides_latest(standing: &Standing) -> bool {
+    standing
+        .public_version
+        .is_some_and(|public| public != standing.version)
+}
+
+fn is_quiet(standing: &Standing, now: Timestamp) -> bool {
+    standing.quiet_until.is_some_and(|until| now < until)
 }
 
 fn can_edit(standing: &Standing, now: Timestamp) -> bool {
@@ -229,6 +289,7 @@ pub async fn edit(
     };
     let quiet = judged.verdict.outcome == Outcome::Reject && answer == Answer::Waiting;
     let quiet_until = quiet.then(|| now.plus(app.settings.replies.quiet_for));
+    let told_refused = matches!(answer, Answer::Rejected { .. });
     let own = app.clone();
     let own_site = Arc::clone(&site);
     complete(async move {
@@ -255,7 +316,12 @@ pub async fn edit(
                 judged.verdict.label.or(standing.label)
             },
             risk: judged.risk(),
-            quiet_until: quiet_until.or(standing.quiet_until),
+            // Who has just been told that this text is refused must not read later that it waits.
+            quiet_until: if told_refused {
+                None
+            } else {
+                quiet_until.or(standing.quiet_until)
+            },
             edited_at: published.then_some(now),
             ..Change::from(&standing)
         };

@@ -3,14 +3,23 @@
 //! Nothing passes through. The parser's events are matched one by one and written with the tags below; what looks like
 //! HTML is text, an address is a link only if it is `http` or `https`. There is no sanitiser, so there is none to break.
 //!
+//! To the parser a tag is a block or a piece of its own, in which there is no Markdown. So the `<` that would begin one is
+//! hidden from it, and put back into what it reports: only the tag becomes text, and the words around it stay what they are.
+//!
 //! **Invariant:** the output holds no tags but `p em strong code pre blockquote ul ol li br a`, no attributes but
 //! `href` and `rel` of `a`, and every tag is closed.
+use std::borrow::Cow;
+
 use linkify::{LinkFinder, LinkKind};
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd, TextMergeStream};
 use url::Url;
 
 /// Deepest nesting written; what lies deeper is written without its tags.
 const MAX_DEPTH: usize = 12;
+
+/// Stands for a `<` that the parser must not see: a noncharacter, which means nothing in a text; one that was typed all the
+/// same is shown as `<`. A control character would not do, for it ends a link's address.
+const HIDDEN: char = '\u{fdd0}';
 
 /// Writes a comment as HTML.
 ///
@@ -19,10 +28,59 @@ const MAX_DEPTH: usize = 12;
 #[must_use]
 pub fn html(body: &str) -> String {
     let mut writer = Writer::new(body.len());
-    for event in TextMergeStream::new(Parser::new_ext(body, Options::empty())) {
+    let body = hide_tags(body);
+    for event in TextMergeStream::new(Parser::new_ext(&body, Options::empty())) {
         writer.event(event);
     }
     writer.html
+}
+
+/// Hides each `<` that begins a tag, a comment, a declaration or an instruction; those of addresses, `<https://a.test>`,
+/// stay, and so does one behind a backslash, which the parser takes for text by itself.
+fn hide_tags(body: &str) -> Cow<'_, str> {
+    let bytes = body.as_bytes();
+    let mut hidden = String::new();
+    let mut written = 0;
+    let mut backslashes = 0_usize;
+    for (at, byte) in bytes.iter().enumerate() {
+        if *byte == b'<' && backslashes.is_multiple_of(2) && begins_tag(&bytes[at + 1..]) {
+            hidden.push_str(&body[written..at]);
+            hidden.push(HIDDEN);
+            written = at + 1;
+        }
+        backslashes = if *byte == b'\\' { backslashes + 1 } else { 0 };
+    }
+    if written == 0 {
+        return Cow::Borrowed(body);
+    }
+    hidden.push_str(&body[written..]);
+    Cow::Owned(hidden)
+}
+
+/// Whether what follows a `<` makes it the beginning of markup. A name must end as a tag's does: an address goes on with
+/// `:`, `@` or a dot.
+///
+/// Source: `CommonMark` 0.31, sections 4.6 and 6.6.
+fn begins_tag(rest: &[u8]) -> bool {
+    match rest.first() {
+        Some(b'/' | b'!' | b'?') => true,
+        Some(first) if first.is_ascii_alphabetic() => {
+            let end = rest
+                .iter()
+                .find(|byte| !(byte.is_ascii_alphanumeric() || **byte == b'-'));
+            end.is_none_or(|end| end.is_ascii_whitespace() || matches!(end, b'/' | b'>'))
+        }
+        Some(_) | None => false,
+    }
+}
+
+/// What the author wrote, with the `<` that was hidden.
+fn unhide(text: &str) -> Cow<'_, str> {
+    if text.contains(HIDDEN) {
+        Cow::Owned(text.replace(HIDDEN, "<"))
+    } else {
+        Cow::Borrowed(text)
+    }
 }
 
 /// An element that is open in the parser's tree.
@@ -70,18 +128,21 @@ impl Writer {
         match event {
             Event::Start(tag) => self.start(tag),
             Event::End(tag) => self.end(tag),
-            Event::Text(text) if self.is_code || self.links > 0 => escape(&text, &mut self.html),
-            Event::Text(text) => self.text_with_links(&text),
+            Event::Text(text) if self.is_code || self.links > 0 => {
+                escape(&unhide(&text), &mut self.html);
+            }
+            Event::Text(text) => self.text_with_links(&unhide(&text)),
             Event::Code(code) => {
                 self.html.push_str("<code>");
-                escape(&code, &mut self.html);
+                escape(&unhide(&code), &mut self.html);
                 self.html.push_str("</code>");
             }
-            Event::Html(raw) | Event::InlineHtml(raw) => self.raw(&raw),
+            // Hidden before, so that none comes; should one come all the same, it is text.
+            Event::Html(raw) | Event::InlineHtml(raw) => self.raw(&unhide(&raw)),
             Event::SoftBreak | Event::HardBreak => self.html.push_str("<br>\n"),
             // Formulas, footnotes and tasks need options that are off; should they come all the same, they are text.
             Event::InlineMath(text) | Event::DisplayMath(text) | Event::FootnoteReference(text) => {
-                escape(&text, &mut self.html);
+                escape(&unhide(&text), &mut self.html);
             }
             Event::Rule | Event::TaskListMarker(_) => {}
         }
@@ -100,7 +161,9 @@ impl Writer {
                 self.is_code = true;
                 self.write("<pre><code>", "</code></pre>\n");
             }
-            Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. } => self.link(&dest_url),
+            Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. } => {
+                self.link(&unhide(&dest_url));
+            }
             Tag::FootnoteDefinition(_)
             | Tag::DefinitionList
             | Tag::DefinitionListTitle
@@ -293,9 +356,40 @@ mod tests {
         );
         check(
             "<script>\nalert(1)\n</script>",
-            "<p>&lt;script&gt;\nalert(1)\n&lt;/script&gt;</p>\n",
+            "<p>&lt;script&gt;<br>\nalert(1)<br>\n&lt;/script&gt;</p>\n",
         );
         check("&lt;b&gt; \" '", "<p>&lt;b&gt; &quot; &#39;</p>\n");
+    }
+
+    #[test]
+    fn only_the_tag_becomes_text_and_the_words_around_it_stay_markdown() {
+        let rel = "rel=\"nofollow ugc noopener\"";
+        check(
+            "<div>\nline **bold** https://q.test/\n</div>",
+            &format!(
+                "<p>&lt;div&gt;<br>\nline <strong>bold</strong> \
+                 <a href=\"https://q.test/\" {rel}>https://q.test/</a><br>\n&lt;/div&gt;</p>\n"
+            ),
+        );
+        check("<!-- *a* -->", "<p>&lt;!-- <em>a</em> --&gt;</p>\n");
+        check(
+            "- <b>*a*</b>",
+            "<ul>\n<li>&lt;b&gt;<em>a</em>&lt;/b&gt;</li>\n</ul>\n",
+        );
+        check(
+            "`<b>` and\n\n    <i>",
+            "<p><code>&lt;b&gt;</code> and</p>\n<pre><code>&lt;i&gt;</code></pre>\n",
+        );
+        check(
+            "<https://a.test/b> \\<b> 1 < 2",
+            &format!(
+                "<p><a href=\"https://a.test/b\" {rel}>https://a.test/b</a> &lt;b&gt; 1 &lt; 2</p>\n"
+            ),
+        );
+        check(
+            "[a](https://b.test/?<i>)",
+            &format!("<p><a href=\"https://b.test/?%3Ci%3E\" {rel}>a</a></p>\n"),
+        );
     }
 
     /// Reads HTML as the invariant has it; returns what breaks it.
@@ -365,6 +459,16 @@ mod tests {
             body in "([*_`>#\\[\\]()!<>&\"'/ \n-]|http://|https://a\\.test|javascript:|<b>|href=|\\PC){0,80}"
         ) {
             prop_assert_eq!(offence(&html(&body)), None);
+        }
+
+        #[test]
+        fn the_parser_never_sees_a_tag(
+            body in "([*_`>#\\[\\]()!?<>&\"'/= \\\\\n-]|</?(b|div|script|pre|a)|<!--|<!\\[CDATA\\[|http://|a@b.test|\\PC){0,60}"
+        ) {
+            let body = hide_tags(&body);
+            let html = Parser::new_ext(&body, Options::empty())
+                .find(|event| matches!(event, Event::Html(_) | Event::InlineHtml(_) | Event::Start(Tag::HtmlBlock)));
+            prop_assert_eq!(html, None);
         }
     }
 }

@@ -303,14 +303,10 @@ async fn submit_form(
     by_site: bool,
 ) -> Result<Receipt, Refusal> {
     let draft = read_form(app, site, form);
-    // A double click sends the same stamp with the same words; a second thought sends other words.
+    // A double click sends the same stamp with the same words, and gets the first answer again.
     let key = match read_key(headers)? {
         Some(key) => Some(key),
-        None if draft.stamp.is_empty() => None,
-        None => {
-            let words = Sha256::digest(draft.body.as_bytes());
-            Some(format!("form:{}:{}", draft.stamp, hex::encode(&words[..8])))
-        }
+        None => (!draft.stamp.is_empty()).then(|| format!("form:{}", draft.stamp)),
     };
     let client = client_of(arrived, headers, None)?;
     let arrival = Arrival {
@@ -319,7 +315,9 @@ async fn submit_form(
         by_site,
         idempotency_key: key,
     };
-    take(app, limits, site, arrival, Vec::new()).await
+    // Looked at before anything is stored: a form that is shown again must not have made a comment.
+    let faults = reader::redirect_fault(site, headers, form);
+    take(app, limits, site, arrival, faults.into_iter().collect()).await
 }
 
 /// Counts, checks and hands over a submission.
@@ -1098,6 +1096,13 @@ fn own_view(app: &App, own: OwnComment) -> Value {
         "reply": own.reply,
         "version": own.version,
         "public_version": own.public_version,
+        "edit": own.edit.map(|edit| json!({
+            "version": edit.version,
+            "status": edit.status.as_str(),
+            "label": edit.label.map(Label::as_str),
+            "reply": edit.reply,
+            "body": edit.body,
+        })),
         "edit_until": own.edit_until.to_rfc3339(),
         "can_edit": own.can_edit,
         "can_appeal": own.can_appeal,

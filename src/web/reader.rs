@@ -2,6 +2,8 @@
 //!
 //! All of it works without script.
 
+use std::fmt::Write as _;
+
 use axum::Router;
 use axum::extract::{FromRef, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HOST, IF_NONE_MATCH, LOCATION};
@@ -12,19 +14,19 @@ use url::Url;
 
 use super::api::{author_problem, find_site, may_send, read_form};
 use super::extract::{Form, Pairs, Path, Query};
-use super::pages::reader::{AppealState, BackTo, ReplyTo};
+use super::pages::reader::{AppealState, BackTo, EditView, Refusal, ReplyTo};
 use super::pages::{
     CommentHtml, DemoPage, FieldNote, FormErrorsPage, ProblemPage, ReceiptPage, RefusedPage,
     ReplyForm, SubmittedPage, Template, ThreadComment, When,
 };
-use super::problem::{Problem, Slug};
+use super::problem::{FieldProblem, Problem, Slug};
 use super::session::faulty;
 use super::{assets, avatar};
 use crate::app::App;
 use crate::app::author::{self, AuthorError, OwnComment};
 use crate::app::submit::{Answer, Receipt};
 use crate::app::threads::{self, Order, PageKey};
-use crate::domain::{CommentId, Site, Status, ThreadKey};
+use crate::domain::{CommentId, Draft, Site, Status, ThreadKey};
 use crate::text::markdown;
 
 /// Key of the demonstration's site and of its one thread.
@@ -55,11 +57,7 @@ async fn home(State(app): State<App>) -> Redirect {
     Redirect::to(if has_demo { "/demo" } else { "/console" })
 }
 
-async fn demo(
-    State(app): State<App>,
-    headers: HeaderMap,
-    Query(query): Query,
-) -> Result<Response, Problem> {
+async fn demo(State(app): State<App>, Query(query): Query) -> Result<Response, Problem> {
     let site = find_site(&app, DEMO_SITE).await?;
     let thread =
         ThreadKey::parse(DEMO_THREAD).map_err(|wrong| Problem::internal(wrong.to_string()))?;
@@ -98,25 +96,17 @@ async fn demo(
             site: DEMO_SITE.to_owned(),
             thread: DEMO_THREAD.to_owned(),
             parent,
-            redirect: Some(format!("{}/demo", own_base(&app, &headers))),
+            // Without script the page with the outcome is the one place that can hand over the receipt.
+            redirect: None,
             stamp: stamp(&app, &site, DEMO_THREAD)?,
             trap_field: app.keyring.trap_field(site.id),
             is_open: !page.closed,
+            is_on_post: true,
             ..ReplyForm::default()
         },
         is_pending: query.get("comment") == Some("pending"),
     };
     html(StatusCode::OK, &demo)
-}
-
-/// The address at which the caller reached us: the one that was set, or what the browser says on a machine of its own.
-fn own_base(app: &App, headers: &HeaderMap) -> String {
-    let set = &app.settings.public_url;
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-    match host {
-        Some(host) if set.starts_with("http://") => format!("http://{host}"),
-        _ => set.clone(),
-    }
 }
 
 fn stamp(app: &App, site: &Site, thread: &str) -> Result<String, Problem> {
@@ -134,31 +124,11 @@ pub(super) fn form_outcome(
     outcome: Result<Receipt, Problem>,
 ) -> Response {
     let draft = read_form(app, site, form);
-    let wanted = form
-        .get("redirect")
-        .map(str::trim)
-        .filter(|address| !address.is_empty());
-    let redirect = match wanted.map(|address| own_address(site, headers, address)) {
-        None => None,
-        Some(Some(url)) => Some(url),
-        Some(None) => {
-            let wrong = "this form wants to lead to a page that is not the blog's; tell its owner";
-            return page(
-                &ProblemPage {
-                    typed: Some(draft.body),
-                    ..ProblemPage::new(422, "This form cannot be answered", wrong)
-                },
-                StatusCode::UNPROCESSABLE_ENTITY,
-            );
-        }
-    };
-    let back = redirect.as_ref().map(|url| BackTo {
-        href: url.to_string(),
-        title: "the post".to_owned(),
-    });
+    let redirect = wanted_redirect(form).and_then(|address| own_address(site, headers, address));
+    let mut back = post_of(site, headers, &draft, redirect.as_ref());
     let receipt = match outcome {
         Ok(receipt) => receipt,
-        Err(problem) => return form_problem(app, site, form, back, &problem),
+        Err(problem) => return form_problem(app, site, draft, redirect.as_ref(), back, &problem),
     };
     let receipt_href = format!("/c/{}?receipt={}", receipt.id, receipt.token);
     let published = match receipt.answer {
@@ -198,6 +168,9 @@ pub(super) fn form_outcome(
         }
         return response;
     }
+    if published && let Some(back) = &mut back {
+        let _ = write!(back.href, "#comment-{}", receipt.id); // writing to a string cannot fail
+    }
     let now = app.clock.now();
     let submitted = SubmittedPage {
         is_published: published,
@@ -217,19 +190,70 @@ pub(super) fn form_outcome(
     )
 }
 
+/// What is wrong with where a form wants to lead: nothing, if it wants to lead nowhere or to a page of the site.
+pub(super) fn redirect_fault(
+    site: &Site,
+    headers: &HeaderMap,
+    form: &Pairs,
+) -> Option<FieldProblem> {
+    let address = wanted_redirect(form)?;
+    own_address(site, headers, address)
+        .is_none()
+        .then(|| FieldProblem {
+            field: "redirect".into(),
+            code: "foreign".into(),
+            detail: "the page wanted to lead you to an address that is not the blog's; \
+                     send this again, and you will see here what came of it"
+                .into(),
+        })
+}
+
+fn wanted_redirect(form: &Pairs) -> Option<&str> {
+    let address = form.get("redirect")?.trim();
+    (!address.is_empty()).then_some(address)
+}
+
+/// The post to go back to: where the form leads, else the post's address as the form has it, else the demonstration.
+fn post_of(
+    site: &Site,
+    headers: &HeaderMap,
+    draft: &Draft,
+    redirect: Option<&Url>,
+) -> Option<BackTo> {
+    let named = || own_address(site, headers, &draft.thread_url);
+    let href = match redirect.cloned().or_else(named) {
+        Some(mut url) => {
+            url.set_fragment(None);
+            url.into()
+        }
+        None if site.key.as_str() == DEMO_SITE && draft.thread_key == DEMO_THREAD => {
+            DEMO_THREAD.to_owned()
+        }
+        None => return None,
+    };
+    Some(BackTo {
+        href,
+        title: "the post".to_owned(),
+    })
+}
+
 fn form_problem(
     app: &App,
     site: &Site,
-    form: &Pairs,
+    draft: Draft,
+    redirect: Option<&Url>,
     back: Option<BackTo>,
     problem: &Problem,
 ) -> Response {
-    let draft = read_form(app, site, form);
     let status = problem.status();
-    let (_, code, title) = problem.slug.words();
-    if problem.slug != Slug::Fields {
+    let retry_after_s = problem.retry_after.map(|wait| wait.as_secs().max(1));
+    let parent_is_wrong = problem.slug == Slug::NotFound
+        || problem.errors.iter().any(|error| error.field == "parent");
+    let refusal = refusal(problem.slug, !draft.parent.is_empty());
+    if refusal.is_none() && problem.slug != Slug::Fields {
+        let (_, code, title) = problem.slug.words();
         let told = ProblemPage {
-            retry_after_s: problem.retry_after.map(|wait| wait.as_secs().max(1)),
+            retry_after_s,
             back,
             typed: Some(draft.body),
             ..ProblemPage::new(code, title, problem.detail.clone().unwrap_or_default())
@@ -238,25 +262,35 @@ fn form_problem(
         problem.set_headers(&mut response);
         return response;
     }
-    let stamp = match stamp(app, site, &draft.thread_key) {
-        Ok(stamp) => stamp,
-        Err(problem) => return problem.into_response(),
+    // Where the first sending may still arrive, the old stamp stays: sent again, it finds the first answer.
+    let may_arrive = matches!(problem.slug, Slug::InFlight | Slug::Unavailable);
+    let stamp = if may_arrive && !draft.stamp.is_empty() {
+        draft.stamp
+    } else {
+        match stamp(app, site, &draft.thread_key) {
+            Ok(stamp) => stamp,
+            Err(problem) => return problem.into_response(),
+        }
     };
     let notes = problem.errors.iter().map(|error| {
         let field = error.field.strip_prefix("author.").unwrap_or(&error.field);
-        FieldNote::new(field, error.detail.clone())
+        let detail = match field {
+            "parent" => PARENT_IS_GONE,
+            _ => &*error.detail,
+        };
+        FieldNote::new(field, detail)
     });
     let again = FormErrorsPage {
         form: ReplyForm {
             site: site.key.to_string(),
             thread: draft.thread_key,
             parent: Some(draft.parent)
-                .filter(|id| !id.is_empty())
+                .filter(|id| !id.is_empty() && !parent_is_wrong)
                 .map(|id| ReplyTo {
                     id,
                     name: String::new(),
                 }),
-            redirect: form.get("redirect").map(str::to_owned),
+            redirect: redirect.map(Url::to_string),
             stamp,
             trap_field: app.keyring.trap_field(site.id),
             name: draft.name,
@@ -264,10 +298,50 @@ fn form_problem(
             body: draft.body,
             notes: notes.collect(),
             is_open: true,
+            is_on_post: false,
         },
+        refusal,
+        retry_after_s,
         back,
     };
-    page(&again, status)
+    let mut response = page(&again, status);
+    problem.set_headers(&mut response);
+    response
+}
+
+const PARENT_IS_GONE: &str = "the comment you answer is not in this discussion any more; \
+                              send this again, and it answers the post";
+
+/// Why a form was not taken, where sending it again can help and no field says why.
+fn refusal(slug: Slug, is_reply: bool) -> Option<Refusal> {
+    let (title, reason) = match slug {
+        Slug::Duplicate => (
+            "You have said exactly this here before",
+            "It has arrived, so you need not send it again. If you meant something else, change the words below.",
+        ),
+        Slug::KeyReused => (
+            "This form was sent before",
+            "What you sent with it then has arrived. The words below are others: send them, too, if you want to say both.",
+        ),
+        Slug::InFlight => (
+            "This is on its way already",
+            "Your first click is not answered yet. Send it again in a moment to see what came of it.",
+        ),
+        Slug::TooManyRequests => (
+            "That was a lot at once",
+            "More comments arrived here than can be taken at a time. Nothing is lost: send it again a little later.",
+        ),
+        Slug::Unavailable => (
+            "This does not work at the moment",
+            "Your comment could not be stored. Send it again a little later.",
+        ),
+        Slug::NotFound if is_reply => (
+            "What you answer is not here any more",
+            "The comment was withdrawn or taken down. Send this again, and it answers the post.",
+        ),
+        _ => return None,
+    };
+    Some(Refusal { title, reason })
 }
 
 /// An address on an origin of the site, or on our own.
@@ -308,19 +382,24 @@ fn receipt_page(
     let now = app.clock.now();
     let href = own.thread_url.clone();
     let title = own.thread_title.clone();
+    // What readers see is what the page says first, even while a person looks at it again, or at a change of it.
+    let status_told = own.public_version.map_or(own.status, |_| Status::Approved);
     let page = ReceiptPage {
         id: own.id.to_string(),
         receipt,
-        status: own.status,
+        status: status_told,
         label: own.label,
         reply: own.reply,
         name: own.face.name.unwrap_or_default(),
-        text: own.face.body,
+        text: own.public_body.unwrap_or(own.face.body),
         at: When::new(own.face.created_at, now),
-        version: own.version,
-        is_older_public: own
-            .public_version
-            .is_some_and(|public| public != own.version),
+        version: own.public_version.unwrap_or(own.version),
+        edit: own.edit.map(|edit| EditView {
+            is_refused: edit.status == Status::Rejected,
+            label: edit.label,
+            reply: edit.reply,
+            text: edit.body,
+        }),
         post: match (href, own.face.thread.as_str()) {
             (Some(href), _) => Some(BackTo {
                 title: title.unwrap_or_else(|| href.clone()),
@@ -355,9 +434,10 @@ async fn edit(
     let typed = form.any_of(&["body"]);
     match author::edit(&app, id, &receipt, typed.clone()).await {
         Ok((_, Answer::Published | Answer::Waiting)) => Ok(done(id, &receipt, "edit")),
-        Ok((own, Answer::Rejected { label, reply })) => {
-            let told = super::api::rejected(label, reply);
-            let note = FieldNote::new("body", told.detail.unwrap_or_default());
+        Ok((own, Answer::Rejected { .. })) => {
+            // The page itself says why.
+            let note = "this was not published; you can change the words and save them again";
+            let note = FieldNote::new("body", note);
             let status = StatusCode::UNPROCESSABLE_ENTITY;
             receipt_page(&app, own, receipt, status, None, vec![note], Some(typed))
         }

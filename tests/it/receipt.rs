@@ -1,7 +1,7 @@
 //! What an author can do afterwards, with the receipt and nothing else.
 
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::rig::server::{Anteroom, Settings};
 use crate::rig::talk::{Answer, a_submission, ask};
@@ -11,6 +11,10 @@ both_backends! {
     an_author_sees_where_the_comment_stands_until_it_is_decided,
     a_receipt_opens_its_own_comment_and_no_other,
     an_edit_goes_through_the_filters_and_a_held_one_leaves_the_public_text,
+    an_author_sees_the_public_text_and_apart_from_it_a_change_that_waits,
+    an_author_sees_the_public_text_and_why_a_change_was_refused,
+    a_change_that_is_quietly_refused_reads_as_waiting_for_a_while,
+    a_change_that_was_quietly_refused_is_told_with_its_class_of_reason_afterwards,
     an_edit_is_judged_by_what_its_author_did_before,
     an_edit_comes_too_late_after_its_window,
     a_withdrawn_comment_leaves_thread_and_queue,
@@ -106,6 +110,106 @@ async fn an_edit_goes_through_the_filters_and_a_held_one_leaves_the_public_text(
     assert!(doubtful.status.is_success(), "{}", doubtful.text);
     assert_eq!(after_second.json["comments"][0]["body"], "Very ripe.");
     assert_eq!(after_second.json["total"], 1);
+}
+
+async fn an_author_sees_the_public_text_and_apart_from_it_a_change_that_waits(backend: &Backend) {
+    let server = Anteroom::judging_by_words(backend).await;
+    let site = server.add_site("garden").await;
+    let mine = server.submit(&site.key, &a_submission(1, "Ripe.")).await;
+    let mine = mine.expect(201);
+    let (id, receipt) = (mine.id(), mine.receipt());
+
+    let before = server.receipt_view(&id, &receipt).await.expect(200);
+    let edit = act(&server, Method::PATCH, &id, &receipt, "Now please wait.").await;
+    let after = server.receipt_view(&id, &receipt).await.expect(200);
+    let page = receipt_page(&server, &id, &receipt).await;
+
+    assert!(before.json["edit"].is_null(), "{}", before.text);
+    edit.expect(202);
+    assert_eq!(
+        after.json["edit"],
+        json!({"version": 2, "status": "pending", "label": null, "reply": null, "body": "Now please wait."})
+    );
+    assert_eq!(after.json["status"], "pending");
+    assert_eq!(after.json["public_version"], 1);
+    assert_in_order(
+        &page,
+        &[
+            "Your comment is published",
+            "Ripe.",
+            "Your change is waiting",
+            "Now please wait.",
+        ],
+    );
+}
+
+async fn an_author_sees_the_public_text_and_why_a_change_was_refused(backend: &Backend) {
+    let server = Anteroom::judging_by_words(backend).await;
+    let site = server.add_site("garden").await;
+    let mine = server.submit(&site.key, &a_submission(1, "Ripe.")).await;
+    let mine = mine.expect(201);
+    let (id, receipt) = (mine.id(), mine.receipt());
+
+    let path = format!("{}/c/{id}/edit", server.url);
+    let form = [("receipt", &*receipt), ("body", "Now please refuse.")];
+    let answered = ask(server.http.post(path).form(&form)).await.unwrap();
+    let view = server.receipt_view(&id, &receipt).await.expect(200);
+    let page = receipt_page(&server, &id, &receipt).await;
+
+    assert_eq!(view.json["status"], "approved");
+    assert_eq!(view.json["edit"]["status"], "rejected");
+    assert_eq!(view.json["edit"]["label"], "abuse");
+    assert_eq!(view.json["edit"]["body"], "Now please refuse.");
+    for page in [&answered.expect(422).text, &page] {
+        assert_in_order(
+            page,
+            &[
+                "Your comment is published",
+                "Ripe.",
+                "Your change was not published",
+                "Kinder words, and it will be read.",
+                "Now please refuse.",
+            ],
+        );
+    }
+}
+
+async fn a_change_that_is_quietly_refused_reads_as_waiting_for_a_while(backend: &Backend) {
+    let view = quietly_refused_edit(backend, "1h").await;
+
+    // Both as of a change that does wait.
+    assert_eq!(view["status"], "pending");
+    assert_eq!(view["edit"]["status"], "pending");
+    assert!(view["edit"]["label"].is_null(), "{view}");
+}
+
+async fn a_change_that_was_quietly_refused_is_told_with_its_class_of_reason_afterwards(
+    backend: &Backend,
+) {
+    let view = quietly_refused_edit(backend, "0s").await;
+
+    assert_eq!(view["status"], "approved");
+    assert_eq!(view["edit"]["status"], "rejected");
+    assert_eq!(view["edit"]["label"], "spam");
+}
+
+/// What the author of a published comment is told of a change that was refused quietly.
+async fn quietly_refused_edit(backend: &Backend, quiet_for: &str) -> Value {
+    let settings = Settings::judging_by_words(backend)
+        .with("ANTEROOM_REPLIES__SPAM", "quiet")
+        .with("ANTEROOM_REPLIES__QUIET_FOR", quiet_for);
+    let server = settings.start().await;
+    let site = server.add_site("garden").await;
+    let mine = server.submit(&site.key, &a_submission(1, "Ripe.")).await;
+    let mine = mine.expect(201);
+    let (id, receipt) = (mine.id(), mine.receipt());
+
+    let edit = act(&server, Method::PATCH, &id, &receipt, "Now please reject.").await;
+    let view = server.receipt_view(&id, &receipt).await.expect(200);
+
+    assert_eq!(edit.expect(202).json["status"], "pending");
+    assert_eq!(view.json["public_version"], 1);
+    view.json
 }
 
 async fn an_edit_is_judged_by_what_its_author_did_before(backend: &Backend) {
@@ -246,6 +350,23 @@ async fn an_earlier_receipt_proves_the_author(backend: &Backend) {
 
     unproven.expect(202);
     proven.expect(201);
+}
+
+async fn receipt_page(server: &Anteroom, id: &str, receipt: &str) -> String {
+    let page = server.get(&format!("/c/{id}?receipt={receipt}")).await;
+    page.expect(200).text
+}
+
+/// Fails unless the page says all of it, one after the other.
+#[track_caller]
+fn assert_in_order(page: &str, texts: &[&str]) {
+    let mut rest = page;
+    for text in texts {
+        let Some((_, after)) = rest.split_once(text) else {
+            panic!("no {text:?} in its place: {page}");
+        };
+        rest = after;
+    }
 }
 
 async fn act(server: &Anteroom, method: Method, id: &str, receipt: &str, body: &str) -> Answer {

@@ -12,8 +12,9 @@
 
   // ---- what this browser remembers -------------------------------------------------------------------------------
   const slot = `anteroom:${site}:${thread}`;
-  const recall = (key, otherwise) => {
-    try { return JSON.parse(localStorage.getItem(key)) ?? otherwise; } catch { return otherwise; }
+  const proofSlot = `anteroom:${site}:proof`;
+  const recall = (key) => {
+    try { return JSON.parse(localStorage.getItem(key)); } catch { return null; }
   };
   const remember = (key, value) => {
     try {
@@ -21,10 +22,23 @@
       else localStorage.setItem(key, JSON.stringify(value));
     } catch { /* A browser that keeps nothing can still comment. */ }
   };
-  const receipts = () => recall(slot + ":receipts", []);
+  // Other scripts of the page can write there, too: what has not the expected shape counts as absent.
+  const isText = (value) => typeof value === "string" && value !== "";
+  const isId = (value) => isText(value) && /^[0-9a-f-]{32,36}$/i.test(value);
+  const textOr = (value) => (isText(value) ? value : "");
+  const receipts = () => {
+    const kept = recall(slot + ":receipts");
+    return Array.isArray(kept) ? kept.filter((r) => isId(r?.id) && isText(r.receipt)) : [];
+  };
+  const proof = () => textOr(recall(proofSlot)) || undefined;
+  const drafted = () => {
+    const { name, url, body, parent: above } = recall(slot + ":draft") ?? {};
+    const parent = isText(body) && isId(above?.id) ? { id: above.id, name: textOr(above.name) } : null;
+    return { name: textOr(name), url: textOr(url), body: textOr(body), parent };
+  };
   const keepReceipt = (id, receipt) => {
     remember(slot + ":receipts", [...receipts().filter((r) => r.id !== id), { id, receipt }].slice(-20));
-    remember(`anteroom:${site}:proof`, receipt);
+    remember(proofSlot, receipt);
   };
   const dropReceipt = (id) => remember(slot + ":receipts", receipts().filter((r) => r.id !== id));
 
@@ -65,7 +79,7 @@
       template.innerHTML = policy ? policy.createHTML(html) : html;
       prune(template.content);
       box.append(template.content);
-    } catch { box.append(el("p", {}, body ?? "")); }
+    } catch { box.append(el("p", { class: "ar-plain" }, body)); }
     return box;
   };
 
@@ -101,9 +115,10 @@
   const title = el("h2", { class: "ar-title" });
   const list = el("ol", { class: "ar-thread" });
   const status = el("p", { class: "ar-status", role: "status", tabindex: "-1" });
-  const place = el("div");
   const more = el("p", { class: "ar-actions" });
   const fields = {};
+  // By id: what readers see, and what only its author sees here.
+  const shown = new Map(), waiting = new Map();
   let form, stamp = {}, total = 0, open = true, parent = null, attempt = { key: newKey(), content: "" };
 
   const say = (words) => { status.textContent = words; };
@@ -121,59 +136,96 @@
       badge ?? null);
   };
   const put = (comment) => {
-    const above = comment.parent && document.getElementById("comment-" + comment.parent);
-    const depth = above && list.contains(above) ? Number(above.dataset.depth) + 1 : 0;
-    const item = el("li", { class: `ar-comment ar-d${Math.min(depth, 4)}`, id: "comment-" + comment.id, "data-depth": depth, tabindex: "-1" },
+    const item = el("li", { class: "ar-comment", id: "comment-" + comment.id, tabindex: "-1" },
       el("img", { class: "ar-avatar", src: comment.author.avatar, alt: "", width: 40, height: 40, loading: "lazy" }),
       head(comment), rich(comment),
       el("div", { class: "ar-foot" }, open
         ? el("button", { type: "button", class: "ar-reply", click: () => answer(comment) }, "Reply", el("span", { class: "ar-hidden" }, " to " + comment.author.name))
         : null));
-    const old = document.getElementById(item.id);
-    if (old && list.contains(old)) { old.replaceWith(item); return item; }
-    let after = depth ? above : null;
-    while (after?.nextElementSibling && Number(after.nextElementSibling.dataset.depth) >= depth) after = after.nextElementSibling;
-    if (after) after.after(item); else list.append(item);
+    shown.set(comment.id, { comment, item });
     return item;
+  };
+  // Every answer stands under what it answers, as on the page without script; what only its author sees stands apart.
+  // Ids sort by age. An answer never comes before what it answers, so there is no circle.
+  const arrange = () => {
+    const answers = new Map([[null, []]]);
+    for (const id of [...shown.keys()].sort()) {
+      const { parent: above } = shown.get(id).comment;
+      const under = shown.has(above) && above < id ? above : null;
+      answers.set(under, [...(answers.get(under) || []), id]);
+    }
+    const own = [...waiting.keys()].sort().map((id) => waiting.get(id));
+    if (order === "newest") [answers.get(null), own].forEach((some) => some.reverse());
+    const items = [];
+    const lay = (ids, depth) => ids.forEach((id) => {
+      const { item } = shown.get(id);
+      item.className = `ar-comment ar-d${Math.min(depth, 4)}`;
+      items.push(item);
+      lay(answers.get(id) || [], depth + 1);
+    });
+    lay(answers.get(null), 0);
+    if (order === "newest") items.unshift(...own); else items.push(...own);
+    // Only what stands elsewhere is moved, for whatever is moved loses the focus.
+    items.forEach((item, at) => { if (list.children[at] !== item) list.insertBefore(item, list.children[at] ?? null); });
+    while (list.children.length > items.length) list.lastElementChild.remove();
   };
   const page = async (cursor) => {
     const url = ofSite("comments");
     url.search = new URLSearchParams({ thread, order, limit: 200, ...(cursor && { cursor }) });
     const { ok, data } = await call(url);
     if (!ok) throw new Error(data.title);
+    if (!cursor) shown.clear();
     data.comments.forEach(put);
+    arrange();
     total = data.total;
     show();
-    more.replaceChildren(...(data.next_cursor ? [button("Show more comments", () => page(data.next_cursor), "ar-button")] : []));
+    const onward = () => page(data.next_cursor).then(allMine, () => say(OFFLINE));
+    more.replaceChildren(...(data.next_cursor ? [button("Show more comments", onward, "ar-button")] : []));
   };
 
   // ---- one's own comments: where they stand, edit, withdraw ------------------------------------------------------
   const REASONS = { spam: "It was taken for advertising.", abuse: "It was taken for an attack on somebody.", quality: "It says too little to be published.", policy: "It goes against the rules of this site." };
+  const why = ({ reply, label }) => reply || REASONS[label] || "";
+  const badge = (isRefused, words) => el("div", { class: "ar-badge" + (isRefused ? " ar-no" : "") }, words);
   const mine = async ({ id, receipt }, fresh) => {
     const { ok, status: code, data } = fresh ? { ok: true, data: fresh } : await call(api("comments/" + id), { receipt });
-    if (code === 404 || code === 401 || data.status === "withdrawn") return dropReceipt(id);
+    if (code === 404 || code === 401 || data.status === "withdrawn") {
+      dropReceipt(id);
+      waiting.delete(id);
+      return arrange();
+    }
     if (!ok) return;
-    const comment = data.comment || data;
-    const text = comment.body ?? data.body ?? "";
-    const approved = data.status === "approved";
-    const editable = data.edit_until && new Date(data.edit_until) > Date.now();
+    const { comment, edit: change } = data;
+    const text = comment.body;
+    // A change that waits, or was refused, leaves what readers see where it is.
+    const isPublic = data.status === "approved" || data.public_version != null;
+    const isRefused = data.status === "rejected";
+    const editable = data.can_edit ?? new Date(data.edit_until) > Date.now();
     const receiptPage = new URL(`c/${id}?receipt=${encodeURIComponent(receipt)}`, base);
-    const foot = el(approved ? "span" : "div", { class: approved ? "ar-own" : "ar-foot" },
+    const foot = el(isPublic ? "span" : "div", { class: isPublic ? "ar-own" : "ar-foot" },
       editable ? button("Edit", () => edit()) : null,
       button("Withdraw", () => withdraw()),
-      el("a", { class: "ar-reply", href: receiptPage, rel: "noreferrer" }, data.status === "rejected" ? "See why, or appeal" : "Where it stands"));
-    let item = approved && document.getElementById("comment-" + id);
-    if (approved && !item) return;
-    if (approved) {
-      item.querySelectorAll(".ar-own").forEach((old) => old.remove());
-      item.querySelector(".ar-foot").append(foot);
+      el("a", { class: "ar-reply", href: receiptPage, rel: "noreferrer" }, isRefused ? "See why, or appeal" : "Where it stands"));
+    let item = shown.get(id)?.item;
+    if (isPublic) {
+      waiting.delete(id);
+      arrange();
+      if (!item) return;
+      item.querySelectorAll(".ar-own, .ar-change").forEach((old) => old.remove());
+      item.lastElementChild.append(foot);
+      const isNo = change?.status === "rejected";
+      if (change) item.lastElementChild.before(el("div", { class: "ar-change" },
+        badge(isNo, isNo ? `Your change was not published. ${why(change)}` : "Your change is waiting for a person to read it. Until then readers see the text above."),
+        rich(comment)));
     } else {
-      const words = data.status === "rejected" ? `Not published. ${data.reply || REASONS[data.label || data.reason] || ""}` : "Waiting for a person to read it. Only you can see it here.";
-      item = el("li", { class: "ar-comment ar-mine", id: "comment-" + id, "data-depth": 0, tabindex: "-1" },
-        el("div", { class: "ar-badge" + (data.status === "rejected" ? " ar-no" : "") }, words),
-        el("div", { class: "ar-text" }, el("p", {}, text)), foot);
-      document.getElementById(item.id)?.remove();
-      list.append(item);
+      const to = shown.get(comment.parent)?.comment.author.name;
+      item = el("li", { class: "ar-comment ar-mine", id: "comment-" + id, tabindex: "-1" },
+        badge(isRefused, isRefused ? `Not published. ${why(data)}` : "Waiting for a person to read it. Only you can see it here."),
+        comment.parent ? el("p", { class: "ar-note" }, "Your reply to ", to ? el("bdi", {}, to) : "another comment") : null,
+        rich(comment), foot);
+      shown.delete(id);
+      waiting.set(id, item);
+      arrange();
     }
     const edit = () => {
       const area = el("textarea", { rows: 6, "aria-label": "Your comment" });
@@ -183,13 +235,15 @@
         button("Save changes", async () => {
           try {
             const result = await call(api("comments/" + id), { method: "PATCH", json: { body: area.value }, receipt });
-            if (!result.ok) { error.textContent = sentence(result.data.errors?.[0]?.detail) || trouble(result); return; }
-            say(result.data.status === "approved" ? "Your change is published." : "Your change is saved. A person will read it before it appears.");
+            // A refusal has the id of what was kept: the page then shows it beside its reason.
+            if (!result.ok && !result.data.id) { error.textContent = sentence(result.data.errors?.[0]?.detail) || trouble(result); return; }
+            say(!result.ok ? `Your change was not published. ${sentence(result.data.detail)}`
+              : result.data.status === "approved" ? "Your change is published." : "Your change is saved. A person will read it before it appears.");
             await refresh();
             status.focus();
           } catch { error.textContent = OFFLINE; }
         }, "ar-button"),
-        button("Cancel", () => box.replaceWith(foot))));
+        button("Cancel", () => { box.replaceWith(foot); foot.firstChild.focus(); })));
       foot.replaceWith(box);
       area.focus();
     };
@@ -199,6 +253,7 @@
         const result = await call(api("comments/" + id), { method: "DELETE", receipt });
         if (!result.ok) return say(trouble(result));
         dropReceipt(id);
+        waiting.delete(id);
         say("Your comment is withdrawn.");
         await refresh();
         status.focus();
@@ -206,10 +261,10 @@
     };
     return item;
   };
+  const allMine = () => Promise.allSettled(receipts().map((r) => mine(r)));
   const refresh = async () => {
-    list.replaceChildren();
     await page();
-    await Promise.allSettled(receipts().map((r) => mine(r)));
+    await allMine();
   };
 
   // ---- the form --------------------------------------------------------------------------------------------------
@@ -230,10 +285,13 @@
   };
   const heading = el("h2", { class: "ar-title", id: "reply-title" });
   const cancel = button("Reply to the post instead", () => answer(null));
-  const answer = (comment) => {
-    parent = comment && { id: comment.id, name: comment.author.name };
+  const aim = (comment) => {
+    parent = comment;
     heading.replaceChildren(...(parent ? ["Reply to ", el("bdi", {}, parent.name)] : ["Leave a reply"]));
     cancel.hidden = !parent;
+  };
+  const answer = (comment) => {
+    aim(comment && { id: comment.id, name: comment.author.name });
     if (comment) { form.scrollIntoView({ block: "nearest" }); fields.body.input.focus(); }
     draft();
   };
@@ -260,21 +318,29 @@
     return form;
   };
   const PLACES = { "author.name": "name", "author.email": "email", "author.url": "url", body: "body" };
+  // What no field shows cannot be corrected in one: it is dropped, and the next attempt goes without.
+  const letGo = (path) => {
+    if (path === "parent") {
+      answer(null);
+      return "The comment you answer is not here any more. Send it again to answer the post.";
+    }
+    if (path !== "author.proof") return null;
+    remember(proofSlot, null);
+    return "What this browser kept of you cannot be used and is forgotten now. Please send it again.";
+  };
   const submit = async (send) => {
     if (send.getAttribute("aria-disabled")) return;
     const value = (name) => fields[name].input.value;
     const json = {
       thread: { key: thread, url: script.dataset.url || location.origin + location.pathname, title: script.dataset.title || document.title },
       parent: parent?.id ?? null,
-      author: { name: value("name"), email: value("email"), body: undefined },
+      author: { name: value("name"), email: value("email"), proof: proof() },
       body: value("body"),
       form: { stamp: stamp.stamp, trap: value("trap") },
     };
     if (value("url").trim()) json.author.url = value("url");
-    const proof = recall(`anteroom:${site}:proof`);
-    if (proof) json.author.proof = proof;
     // One key an attempt: sending the same again after a lost answer finds the first answer; other content is another attempt.
-    const content = JSON.stringify([json.parent, json.author.name, json.author.email, json.author.url, json.body]);
+    const content = JSON.stringify([json.parent, json.author, json.body]);
     if (attempt.content !== content) attempt = { key: newKey(), content };
     ["name", "email", "url", "body"].forEach((name) => mark(name, ""));
     say("");
@@ -289,23 +355,33 @@
         fields.body.input.value = "";
         answer(null);
         let item;
-        if (isPublished && data.comment) { total += 1; show(); item = put({ id: data.id, ...data.comment }); }
-        item = (await mine({ id: data.id, receipt: data.receipt }, { ...data, body: json.body })) || item;
+        if (isPublished) { total += 1; show(); item = put(data.comment); }
+        item = (await mine(data, data)) || item;
         say(isPublished ? "Thank you. Your comment is published." : "Thank you. Your comment is waiting for a person to read it.");
         attempt = { key: newKey(), content: "" };
         (item || status).focus();
         stamp = (await call(formUrl())).data;
         return;
       }
+      if (data.id && data.receipt) {
+        // Refused, and told so: the same block as after a reload, with the way to appeal. The text stays to be reworked.
+        const item = await mine(data);
+        say("Your comment was not published.");
+        (item || status).focus();
+        return;
+      }
       let first;
+      const other = [];
       for (const { field: path, detail } of data.errors || []) {
         const name = PLACES[path];
-        if (!name) { say(sentence(detail)); continue; }
+        if (!name) { other.push(letGo(path) || `This page sends something wrong (${path}: ${detail}). Please tell its owner.`); continue; }
         mark(name, sentence(detail));
         if (!first || fields[name].input.compareDocumentPosition(first) & Node.DOCUMENT_POSITION_FOLLOWING) first = fields[name].input;
       }
-      if (first) { say("Please correct what is marked."); first.focus(); }
-      else { say(trouble(result)); status.focus(); }
+      if (result.status === 404 && parent) other.push(letGo("parent"));
+      if (first) other.push("Please correct what is marked.");
+      say(other.join(" ") || trouble(result));
+      (first || status).focus();
     } catch {
       say(OFFLINE);
       status.focus();
@@ -335,17 +411,15 @@
     title.id = "comments-title";
     box.setAttribute("aria-labelledby", title.id);
     box.replaceChildren(title, list, more, status,
-      open ? build() : el("p", { class: "ar-closed", id: "reply" }, "This discussion is closed. You can still read it."), place);
+      open ? build() : el("p", { class: "ar-closed", id: "reply" }, "This discussion is closed. You can still read it."));
     if (/[?&]comment=pending\b/.test(location.search)) say("Thank you. Your comment is waiting for a person to read it.");
     if (listed.status === "rejected") say("The comments cannot be loaded at the moment.");
     if (open) {
-      const kept = recall(slot + ":draft", {});
+      const kept = drafted();
       for (const name of ["name", "email", "url", "body"]) fields[name].input.value = typed[name] || kept[name] || "";
-      parent = kept.body ? kept.parent : null;
-      answer(null);
-      if (kept.body && kept.parent) answer({ id: kept.parent.id, author: { name: kept.parent.name } });
+      aim(kept.parent);
     }
-    await Promise.allSettled(receipts().map((r) => mine(r)));
+    await allMine();
     if (location.hash.startsWith("#comment-")) document.getElementById(location.hash.slice(1))?.scrollIntoView();
   };
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start); else start();

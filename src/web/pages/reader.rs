@@ -106,6 +106,8 @@ pub struct ReplyForm {
     pub notes: Vec<FieldNote>,
     /// False once the thread is closed.
     pub is_open: bool,
+    /// True under the post, where one may turn from a comment to the post itself.
+    pub is_on_post: bool,
 }
 
 /// The comment that a reply answers.
@@ -142,16 +144,6 @@ impl ReplyForm {
     #[must_use]
     pub fn note(&self, field: &str) -> Option<&str> {
         note_at(&self.notes, field)
-    }
-
-    /// The messages that belong to no field one can see.
-    #[must_use]
-    pub fn other_notes(&self) -> Vec<&str> {
-        self.notes
-            .iter()
-            .filter(|note| !matches!(note.field.as_str(), "name" | "email" | "url" | "body"))
-            .map(|note| note.message.as_str())
-            .collect()
     }
 }
 
@@ -227,12 +219,25 @@ pub struct RefusedPage {
     pub back: Option<BackTo>,
 }
 
-/// A form with something to correct.
+/// Why a form was not taken, when no field of it is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What, in a few words.
+    pub title: &'static str,
+    /// What it means and what to do.
+    pub reason: &'static str,
+}
+
+/// A form that was not taken, to be sent again.
 #[derive(Clone, Debug, Template)]
 #[template(path = "form_errors.html", config = "src/web/askama.toml")]
 pub struct FormErrorsPage {
     /// The form, with what was typed and the notes.
     pub form: ReplyForm,
+    /// Why it was not taken, unless the notes say so.
+    pub refusal: Option<Refusal>,
+    /// After how many seconds to try again.
+    pub retry_after_s: Option<u64>,
     /// The post to go back to.
     pub back: Option<BackTo>,
 }
@@ -241,11 +246,20 @@ impl FormErrorsPage {
     /// `Please correct 2 fields`.
     #[must_use]
     pub fn heading(&self) -> String {
+        if let Some(refusal) = self.refusal {
+            return refusal.title.to_owned();
+        }
         match self.form.notes.len() {
             0 => "Please try again".to_owned(),
             1 => "One thing to correct".to_owned(),
             n => format!("{n} things to correct"),
         }
+    }
+
+    /// `Try again in 30 seconds.`
+    #[must_use]
+    pub fn retry(&self) -> Option<String> {
+        self.retry_after_s.map(try_again)
     }
 
     /// A field's name as it stands above it; `None` for fields one cannot see.
@@ -277,14 +291,14 @@ pub struct ReceiptPage {
     pub reply: Option<String>,
     /// Who wrote it.
     pub name: String,
-    /// The latest text.
+    /// The text that readers see; the latest one, if they see none.
     pub text: String,
     /// When it arrived.
     pub at: When,
-    /// Number of the latest text.
+    /// Number of that text.
     pub version: i64,
-    /// True if readers still see an earlier text.
-    pub is_older_public: bool,
+    /// The latest text, while readers see an earlier one.
+    pub edit: Option<EditView>,
     /// The post it stands under.
     pub post: Option<BackTo>,
     /// Until when it may be edited; `None` once it may not.
@@ -299,6 +313,31 @@ pub struct ReceiptPage {
     pub notes: Vec<FieldNote>,
     /// The text as typed, if an edit was refused.
     pub typed: Option<String>,
+}
+
+/// A change of a published comment that readers do not see.
+#[derive(Clone, Debug)]
+pub struct EditView {
+    /// False while it waits for a person.
+    pub is_refused: bool,
+    /// The class of reason, if it was refused.
+    pub label: Option<Label>,
+    /// The rule's words for the author.
+    pub reply: Option<String>,
+    /// The new text.
+    pub text: String,
+}
+
+impl EditView {
+    /// Why readers do not see it, in words for its author.
+    #[must_use]
+    pub fn why(&self) -> &str {
+        match &self.reply {
+            _ if !self.is_refused => "A person will read it. You do not have to do anything.",
+            Some(reply) => reply,
+            None => class_of_reason(self.label),
+        }
+    }
 }
 
 /// Whether an author may appeal.
@@ -344,21 +383,36 @@ impl ReceiptPage {
     /// Why, in words for its author.
     #[must_use]
     pub fn why(&self) -> &str {
-        if let (Status::Rejected, Some(reply)) = (self.status, &self.reply) {
-            return reply;
-        }
-        match (self.status, self.label) {
+        match (self.status, &self.reply) {
             (Status::Approved, _) => "Everybody can read it under the post.",
             (Status::Pending, _) => {
                 "New comments are read before they appear. You do not have to do anything; look here again later."
             }
             (Status::Withdrawn, _) => "Nobody can read it any more.",
-            (Status::Rejected, Some(Label::Spam)) => "It was taken for advertising.",
-            (Status::Rejected, Some(Label::Abuse)) => "It was taken for an attack on somebody.",
-            (Status::Rejected, Some(Label::Quality)) => "It says too little to be published.",
-            (Status::Rejected, Some(Label::Policy)) => "It goes against the rules of this site.",
-            (Status::Rejected, None) => "The moderators of this site decided against it.",
+            (Status::Rejected, Some(reply)) => reply,
+            (Status::Rejected, None) => class_of_reason(self.label),
         }
+    }
+
+    /// The text to begin an edit with: what was typed, else the latest.
+    #[must_use]
+    pub fn latest(&self) -> &str {
+        match (&self.typed, &self.edit) {
+            (Some(typed), _) => typed,
+            (None, Some(edit)) => &edit.text,
+            (None, None) => &self.text,
+        }
+    }
+}
+
+/// A class of reason, in words for an author.
+const fn class_of_reason(label: Option<Label>) -> &'static str {
+    match label {
+        Some(Label::Spam) => "It was taken for advertising.",
+        Some(Label::Abuse) => "It was taken for an attack on somebody.",
+        Some(Label::Quality) => "It says too little to be published.",
+        Some(Label::Policy) => "It goes against the rules of this site.",
+        None => "The moderators of this site decided against it.",
     }
 }
 
@@ -400,11 +454,15 @@ impl ProblemPage {
     /// `Try again in 30 seconds.`
     #[must_use]
     pub fn retry(&self) -> Option<String> {
-        self.retry_after_s.map(|seconds| match seconds {
-            0 | 1 => "Try again in a second.".to_owned(),
-            2..=90 => format!("Try again in {seconds} seconds."),
-            _ => format!("Try again in {}.", count(seconds.div_ceil(60), "minute")),
-        })
+        self.retry_after_s.map(try_again)
+    }
+}
+
+fn try_again(seconds: u64) -> String {
+    match seconds {
+        0 | 1 => "Try again in a second.".to_owned(),
+        2..=90 => format!("Try again in {seconds} seconds."),
+        _ => format!("Try again in {}.", count(seconds.div_ceil(60), "minute")),
     }
 }
 

@@ -15,8 +15,8 @@ use super::console::{
     ThresholdLine,
 };
 use super::reader::{
-    AppealState, BackTo, DemoPage, FormErrorsPage, ProblemPage, ReceiptPage, RefusedPage,
-    ReplyForm, ReplyTo, SubmittedPage, ThreadComment,
+    AppealState, BackTo, DemoPage, EditView, FormErrorsPage, ProblemPage, ReceiptPage, Refusal,
+    RefusedPage, ReplyForm, ReplyTo, SubmittedPage, ThreadComment,
 };
 use super::{CommentHtml, FieldNote, When};
 use crate::domain::verdict::{Action, Evaluation, Place, Threshold, decide};
@@ -58,6 +58,7 @@ pub(super) fn all_pages(t: Typed<'_>) -> Vec<(&'static str, String)> {
         ("submitted-published", html(&submitted(t, true))),
         ("refused", html(&refused(t))),
         ("form-errors", html(&form_errors(t))),
+        ("form-again", html(&form_again(t))),
         ("receipt-pending", html(&receipt(t, Status::Pending))),
         ("receipt-rejected", html(&receipt(t, Status::Rejected))),
         ("receipt-approved", html(&receipt(t, Status::Approved))),
@@ -177,6 +178,7 @@ fn form(t: Typed<'_>) -> ReplyForm {
         body: String::new(),
         notes: Vec::new(),
         is_open: true,
+        is_on_post: true,
     }
 }
 
@@ -264,10 +266,24 @@ fn form_errors(t: Typed<'_>) -> FormErrorsPage {
                     t("this is not a web address; it should start with https:// or http://"),
                 ),
             ],
+            is_on_post: false,
             ..form(t)
         },
+        refusal: None,
+        retry_after_s: None,
         back: Some(back(t)),
     }
+}
+
+fn form_again(t: Typed<'_>) -> FormErrorsPage {
+    let mut page = form_errors(t);
+    page.form.notes.clear();
+    page.refusal = Some(Refusal {
+        title: "That was a lot at once",
+        reason: "More comments arrived here than can be taken at a time.",
+    });
+    page.retry_after_s = Some(40);
+    page
 }
 
 fn receipt(t: Typed<'_>, status: Status) -> ReceiptPage {
@@ -282,7 +298,12 @@ fn receipt(t: Typed<'_>, status: Status) -> ReceiptPage {
         text: t("I walked out there in June.\n\nThe wren is still about, or a wren is."),
         at: ago(4),
         version: 2,
-        is_older_public: status == Status::Approved,
+        edit: (status == Status::Approved).then(|| EditView {
+            is_refused: true,
+            label: Some(Label::Spam),
+            reply: None,
+            text: t("I walked out there in June. Cheap boots at boots.example!"),
+        }),
         post: Some(back(t)),
         edit_until: is_live.then(|| ahead(11)),
         can_withdraw: status != Status::Withdrawn,
