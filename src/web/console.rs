@@ -1170,7 +1170,7 @@ pub(super) fn problem_page(problem: &Problem, request_id: &str) -> Option<Respon
         request_id: Some(request_id.to_owned()),
         back: Some(BackTo {
             href: "/console".to_owned(),
-            title: "Back to the queue".to_owned(),
+            title: "the queue".to_owned(),
         }),
         ..ProblemPage::new(status, title, told)
     };

@@ -293,7 +293,7 @@ async fn every_error_page_of_the_console_leads_back_to_the_queue() {
         let page = desk.get(path).await.expect(status);
         let back = page
             .text
-            .contains("<a href=\"/console\"><bdi>Back to the queue");
+            .contains("<a href=\"/console\">Back to <bdi>the queue");
         assert!(back, "{path}: {}", page.text);
         assert!(!page.text.contains("header Allow"), "{path}");
     }
