@@ -1,8 +1,10 @@
 //! Group commit: many submissions share one transaction, each is answered after it is durable.
 //!
 //! A commit costs a flush and every statement a hand-over to the driver's thread, so the writer takes what is waiting
-//! (at most [`MAX_BATCH`], never waiting for company), writes each table with one statement, commits, and answers. If
-//! a batch fails as a whole its units are tried again one by one, so that one bad unit harms no other.
+//! (at most [`MAX_BATCH`], never waiting for company), writes each table with one statement, commits, and answers. Of
+//! many it takes half: while these are written, the clients of the batch before send their next comments, which are
+//! judged beside the writing and not after it. If a batch fails as a whole its units are tried again one by one, so that
+//! one bad unit harms no other.
 //!
 //! Invariant: a unit that was answered [`Recorded::Stored`] is durable; one that was not answered so left nothing.
 
@@ -20,6 +22,8 @@ use crate::domain::{CommentId, Label, SiteId, Status, Timestamp};
 
 /// Units in one transaction, at most.
 const MAX_BATCH: usize = 128;
+/// Up to so many units are taken together whatever else waits.
+const SMALL_BATCH: usize = 16;
 /// Units waiting, at most; one more is refused with `Unavailable`.
 const MAX_WAITING: usize = 1024;
 /// Transactions at once on PostgreSQL; SQLite has one writer.
@@ -250,7 +254,8 @@ async fn collect(pools: Pools, mut waiting: mpsc::Receiver<Message>) {
             let _ = answer.send(());
             continue;
         }
-        let mut batch: Vec<Unit> = Vec::with_capacity(MAX_BATCH);
+        let limit = waiting.len().div_ceil(2).clamp(SMALL_BATCH, MAX_BATCH);
+        let mut batch: Vec<Unit> = Vec::with_capacity(limit);
         let mut marks = HashSet::new();
         let mut next = unit;
         while let Some(unit) = next.take() {
@@ -261,7 +266,7 @@ async fn collect(pools: Pools, mut waiting: mpsc::Receiver<Message>) {
             }
             marks.extend(marks_of(&unit.0));
             batch.push(unit);
-            if batch.len() == MAX_BATCH {
+            if batch.len() == limit {
                 break;
             }
             match waiting.try_recv() {
