@@ -14,7 +14,6 @@ use crate::rules::{FactId, Value};
 use crate::seal::Place;
 use crate::store::StoreError;
 use crate::store::comments::{Change, CommentFace, Happened, JudgedVersion, Standing};
-use crate::store::tally::Tally;
 use crate::text::links;
 
 /// Networks that must report a published comment before a person looks at it again.
@@ -330,9 +329,7 @@ pub async fn edit(
             at: now,
             event_id: new_id(now)?,
         };
-        let mut tally = Tally::default();
-        tx.change(&standing, &change, &happened, &mut tally).await?;
-        tx.count(tally).await?;
+        tx.change_one(&standing, &change, &happened).await?;
         tx.add_version(own_site.id, id, change.version, &body, &row, now)
             .await?;
         tx.commit().await?;
@@ -417,9 +414,7 @@ pub async fn withdraw(app: &App, id: CommentId, receipt: &str) -> Result<(), Aut
             at: now,
             event_id: new_id(now)?,
         };
-        let mut tally = Tally::default();
-        tx.change(&standing, &change, &happened, &mut tally).await?;
-        tx.count(tally).await?;
+        tx.change_one(&standing, &change, &happened).await?;
         tx.release_duplicate_marks(site.id, id).await?;
         tx.commit().await?;
         forget_thread(&app, &site, id).await?;
@@ -469,9 +464,7 @@ pub async fn appeal(
             at: now,
             event_id: new_id(now)?,
         };
-        let mut tally = Tally::default();
-        tx.change(&standing, &change, &happened, &mut tally).await?;
-        tx.count(tally).await?;
+        tx.change_one(&standing, &change, &happened).await?;
         tx.commit().await?;
         Ok(())
     })
@@ -525,9 +518,7 @@ pub async fn report(
                 at: now,
                 event_id: new_id(now)?,
             };
-            let mut tally = Tally::default();
-            tx.change(&standing, &change, &happened, &mut tally).await?;
-            tx.count(tally).await?;
+            tx.change_one(&standing, &change, &happened).await?;
         }
         tx.commit().await?;
         Ok(())

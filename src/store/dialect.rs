@@ -51,7 +51,7 @@ impl Pools {
 /// Column types: `uuid` and `bytes` travel as hex (bytes with a leading `\x`), `int`, `real`, `flag`, `text`, `json` as
 /// themselves.
 ///
-/// ```ignore
+/// ```text
 /// const SQL: Sql = batch!("delete from report where comment_id in (select comment_id from",
 ///     [comment_id uuid], ")");
 /// ```

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use super::comments::{Change, Standing};
+use super::comments::{Change, Happened, Standing};
 use super::{StoreError, Tx, on};
 use crate::domain::{Label, SiteId, Status};
 
@@ -76,6 +76,21 @@ impl Tally {
 }
 
 impl Tx {
+    /// Changes one comment, and writes its counts.
+    ///
+    /// # Errors
+    /// As [`Tx::change`].
+    pub async fn change_one(
+        &mut self,
+        before: &Standing,
+        after: &Change,
+        happened: &Happened,
+    ) -> Result<(), StoreError> {
+        let mut tally = Tally::default();
+        self.change(before, after, happened, &mut tally).await?;
+        self.count(tally).await
+    }
+
     /// Writes the counts.
     ///
     /// # Errors
