@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{FromRef, State};
-use axum::http::header::{COOKIE, LOCATION, SET_COOKIE};
+use axum::http::header::{LOCATION, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
-use cookie::{Cookie, SameSite};
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
@@ -34,7 +33,8 @@ use super::pages::{
 };
 use super::problem::{Problem, Slug};
 use super::session::{
-    LoggedIn, Session, check_origin, no_session_cookie, problem as account_problem, session_cookie,
+    LoggedIn, Session, check_origin, cookie_of, no_session_cookie, own_cookie,
+    problem as account_problem, session_cookie,
 };
 use crate::app::accounts::{self, AccountError};
 use crate::app::review::{self, Detail, QueueQuery, ReviewError, Wish};
@@ -209,7 +209,7 @@ async fn log_out(
         "clear-site-data",
         HeaderValue::from_static("\"cache\", \"storage\""),
     );
-    set_cookie(&mut response, &console_cookie(&app, LAST, "/console", None));
+    set_cookie(&mut response, &own_cookie(&app, LAST, "/console", None));
     Ok(response)
 }
 
@@ -458,7 +458,7 @@ async fn case(
     let mut response = html(StatusCode::OK, &page)?;
     if sealed.is_some() {
         // Shown once: whoever loads the page again has to give a reason again.
-        let none = console_cookie(&app, REVEALED, &case_path(id), None);
+        let none = own_cookie(&app, REVEALED, &case_path(id), None);
         set_cookie(&mut response, &none);
     }
     Ok(response)
@@ -547,7 +547,7 @@ async fn decide(
             let mut response = redirect(&with_parameters(&next, &[("did", did.clone())]));
             set_cookie(
                 &mut response,
-                &console_cookie(&app, LAST, "/console", Some(&did)),
+                &own_cookie(&app, LAST, "/console", Some(&did)),
             );
             Ok(response)
         }
@@ -604,7 +604,7 @@ async fn decide_many(
     let mut response = redirect(&with_parameters(&next, &told));
     set_cookie(
         &mut response,
-        &console_cookie(&app, LAST, "/console", Some(&did)),
+        &own_cookie(&app, LAST, "/console", Some(&did)),
     );
     Ok(response)
 }
@@ -645,7 +645,7 @@ async fn undo(
     };
     let mut response = redirect(&target);
     if cookie_of(&headers, LAST).is_some_and(|last| last == id.to_string()) {
-        set_cookie(&mut response, &console_cookie(&app, LAST, "/console", None));
+        set_cookie(&mut response, &own_cookie(&app, LAST, "/console", None));
     }
     Ok(response)
 }
@@ -709,7 +709,7 @@ async fn reveal(
     let mut response = redirect(&case_path(id));
     set_cookie(
         &mut response,
-        &console_cookie(&app, REVEALED, &case_path(id), Some(&sealed)),
+        &own_cookie(&app, REVEALED, &case_path(id), Some(&sealed)),
     );
     Ok(response)
 }
@@ -1175,31 +1175,6 @@ pub(super) fn problem_page(problem: &Problem, request_id: &str) -> Option<Respon
         ..ProblemPage::new(status, title, told)
     };
     page.render().ok().map(|text| Html(text).into_response())
-}
-
-/// A cookie of the console beside the session's; without a value, the one that ends it.
-fn console_cookie(app: &App, name: &'static str, path: &str, value: Option<&str>) -> String {
-    let cookie = Cookie::build((name, value.unwrap_or_default()))
-        .path(path)
-        .http_only(true)
-        .same_site(SameSite::Strict)
-        .secure(app.settings.public_url.starts_with("https://"));
-    match value {
-        Some(_) => cookie.to_string(),
-        None => cookie.max_age(cookie::time::Duration::ZERO).to_string(),
-    }
-}
-
-/// What a cookie says.
-fn cookie_of(headers: &HeaderMap, name: &str) -> Option<String> {
-    headers
-        .get_all(COOKIE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(Cookie::split_parse)
-        .filter_map(Result::ok)
-        .find(|cookie| cookie.name() == name)
-        .map(|cookie| cookie.value().to_owned())
 }
 
 fn entered(app: &App, token: &str, next: &str) -> Response {

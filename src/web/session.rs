@@ -70,16 +70,9 @@ impl Session {
     /// # Errors
     /// When the store cannot be asked.
     pub async fn find(app: &App, headers: &HeaderMap) -> Result<Option<Self>, Problem> {
-        let name = cookie_name(app);
-        let token = headers
-            .get_all(COOKIE)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(Cookie::split_parse)
-            .filter_map(Result::ok)
-            .find(|cookie| cookie.name() == name)
-            .map(|cookie| cookie.value().to_owned());
-        let Some(token) = token else { return Ok(None) };
+        let Some(token) = cookie_of(headers, cookie_name(app)) else {
+            return Ok(None);
+        };
         let actor = accounts::by_session(app, &token).await.map_err(problem)?;
         Ok(actor.map(|actor| Self { actor, token }))
     }
@@ -180,25 +173,40 @@ pub fn check_origin(headers: &HeaderMap) -> Result<(), Problem> {
 /// The cookie that begins a session.
 #[must_use]
 pub fn session_cookie(app: &App, token: &str) -> String {
-    let secure = is_https(app);
-    Cookie::build((cookie_name(app), token))
-        .path("/")
-        .http_only(true)
-        .same_site(SameSite::Strict)
-        .secure(secure)
-        .to_string()
+    own_cookie(app, cookie_name(app), "/", Some(token))
 }
 
 /// The cookie that ends a session.
 #[must_use]
 pub fn no_session_cookie(app: &App) -> String {
-    Cookie::build((cookie_name(app), ""))
-        .path("/")
+    own_cookie(app, cookie_name(app), "/", None)
+}
+
+/// A cookie of the console, for its pages alone; without a value, the one that ends it.
+#[must_use]
+pub fn own_cookie(app: &App, name: &'static str, path: &str, value: Option<&str>) -> String {
+    let cookie = Cookie::build((name, value.unwrap_or_default()))
+        .path(path)
         .http_only(true)
         .same_site(SameSite::Strict)
-        .secure(is_https(app))
-        .max_age(cookie::time::Duration::ZERO)
-        .to_string()
+        .secure(is_https(app));
+    match value {
+        Some(_) => cookie.to_string(),
+        None => cookie.max_age(cookie::time::Duration::ZERO).to_string(),
+    }
+}
+
+/// What a request's cookie says.
+#[must_use]
+pub fn cookie_of(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers
+        .get_all(COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(Cookie::split_parse)
+        .filter_map(Result::ok)
+        .find(|cookie| cookie.name() == name)
+        .map(|cookie| cookie.value().to_owned())
 }
 
 /// The token after `Bearer`.
