@@ -593,8 +593,7 @@ pub async fn undo(app: &App, actor: &Actor, id: Uuid) -> Result<Undone, ReviewEr
     let (app, actor) = (app.clone(), actor.clone());
     complete(async move {
         let mut tx = app.store.begin().await?;
-        let mut rows = tx.decisions_to_undo(id).await?;
-        rows.sort_by_key(|row| (row.site_id, row.comment_id));
+        let rows = tx.decisions_to_undo(id).await?;
         let mut tally = Tally::default();
         let all_mine = rows
             .iter()

@@ -214,18 +214,12 @@ const NEWEST: &str = queue_page!(
     "c.id desc"
 );
 
+/// The decisions of a batch, or one decision, in the order in which rows are taken.
 const BATCH: &str = "
     select d.id, d.batch_id, d.site_id, d.comment_id, d.version, d.decision, d.label, d.note, d.moderator_id,
         m.name as moderator, d.decided_at, d.undone_at, d.before
     from decision d join moderator m on m.id = d.moderator_id
-    where d.batch_id = $1 order by d.comment_id";
-
-/// One decision, whatever batch it is part of.
-const DECISION: &str = "
-    select d.id, d.batch_id, d.site_id, d.comment_id, d.version, d.decision, d.label, d.note, d.moderator_id,
-        m.name as moderator, d.decided_at, d.undone_at, d.before
-    from decision d join moderator m on m.id = d.moderator_id
-    where d.id = $1";
+    where d.batch_id = $1 or d.id = $1 order by d.site_id, d.comment_id";
 
 /// Keys beyond every real one. `i64` holds no more whole reports than this.
 const BEYOND: f64 = 9.0e18;
@@ -465,12 +459,7 @@ impl Tx {
     /// # Errors
     /// What the database said.
     pub async fn decisions_to_undo(&mut self, id: Uuid) -> Result<Vec<DecisionRow>, StoreError> {
-        let batch: Vec<DecisionRow> =
-            on!(self, conn => sqlx::query_as(BATCH).bind(id).fetch_all(conn).await?);
-        if !batch.is_empty() {
-            return Ok(batch);
-        }
-        Ok(on!(self, conn => sqlx::query_as(DECISION).bind(id).fetch_all(conn).await?))
+        Ok(on!(self, conn => sqlx::query_as(BATCH).bind(id).fetch_all(conn).await?))
     }
 
     /// Marks a decision as taken back.
