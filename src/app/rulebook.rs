@@ -209,11 +209,8 @@ impl Rulebook {
             }
             seen.loaded = Some(listing);
         }
-        let began = self.clock.now();
-        self.loading_since.store(began.0, Ordering::Relaxed);
-        let changed = self.reload();
-        self.loading_since.store(0, Ordering::Relaxed);
-        changed
+        let _loading = Loading::since(&self.loading_since, self.clock.now());
+        self.reload()
     }
 
     /// Loads the directory now.
@@ -272,6 +269,22 @@ impl Rulebook {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Marks a load as under way; gone with it, even if it panics.
+struct Loading<'a>(&'a AtomicI64);
+
+impl<'a> Loading<'a> {
+    fn since(mark: &'a AtomicI64, began: Timestamp) -> Self {
+        mark.store(began.0, Ordering::Relaxed);
+        Self(mark)
+    }
+}
+
+impl Drop for Loading<'_> {
+    fn drop(&mut self) {
+        self.0.store(0, Ordering::Relaxed);
     }
 }
 
