@@ -95,7 +95,7 @@ async fn watch_settings(app: App) {
     loop {
         ticks.tick().await;
         match app.sites.catch_up(&app.store).await {
-            Ok(_) => failing = false,
+            Ok(()) => failing = false,
             // Said once for each outage, not ten times a second.
             Err(error) if !failing => {
                 failing = true;

@@ -229,8 +229,7 @@ fn new_keys() -> Result<SiteKeys, SealError> {
 }
 
 async fn refresh(app: &App) -> Result<(), PlaceError> {
-    app.sites.catch_up(&app.store).await?;
-    Ok(())
+    Ok(app.sites.catch_up(&app.store).await?)
 }
 
 async fn audit(

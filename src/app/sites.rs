@@ -66,23 +66,22 @@ impl Sites {
         self.current.load()
     }
 
-    /// Reads the sites again if the store has moved past what is known here; true if it had.
+    /// Reads the sites again if the store has moved past what is known here.
     ///
     /// # Errors
     /// What the store said.
-    pub async fn refresh(&self, store: &Store, revision: i64) -> Result<bool, StoreError> {
-        let is_behind = revision > self.current.load().revision;
-        if is_behind {
+    pub async fn refresh(&self, store: &Store, revision: i64) -> Result<(), StoreError> {
+        if revision > self.current.load().revision {
             self.current.store(Arc::new(read(store).await?));
         }
-        Ok(is_behind)
+        Ok(())
     }
 
-    /// Asks the store whether it has moved on, and reads the sites again if so; true if it had.
+    /// Asks the store whether it has moved on, and reads the sites again if so.
     ///
     /// # Errors
     /// What the store said.
-    pub async fn catch_up(&self, store: &Store) -> Result<bool, StoreError> {
+    pub async fn catch_up(&self, store: &Store) -> Result<(), StoreError> {
         self.refresh(store, store.revision().await?).await
     }
 }
